@@ -1,0 +1,34 @@
+"""Names of the protocols that tools and providers speak."""
+
+from enum import StrEnum
+
+
+class Surface(StrEnum):
+    """A family of addresses that we offer to tools; also what a provider is reached by."""
+
+    ANTHROPIC = "anthropic"
+    OPENAI = "openai"
+    GEMINI = "gemini"
+
+
+class Wire(StrEnum):
+    """One request/response protocol with its own body, stream, usage and error shapes."""
+
+    MESSAGES = "anthropic.messages"
+    RESPONSES = "openai.responses"
+    CHAT = "openai.chat"
+    EMBEDDINGS = "openai.embeddings"
+    GENERATE = "gemini.generate"
+
+    @property
+    def surface(self) -> Surface:
+        return Surface(self.value.partition(".")[0])
+
+
+class Operation(StrEnum):
+    """What a request asks for. Only GENERATE and EMBED cost money."""
+
+    GENERATE = "generate"
+    COUNT_TOKENS = "count_tokens"
+    EMBED = "embed"
+    LIST_MODELS = "list_models"
