@@ -1,0 +1,1 @@
+"""Alembic's home. A new migration is written by hand; `store.schema.HEAD` names the newest."""
