@@ -5,24 +5,31 @@ Importing from here is always allowed; this room imports from no other.
 
 from waystation.model.attempt import Attempt, Begin, EndedBy, Outcome
 from waystation.model.decision import Refusal, RefusalKind
+from waystation.model.entry import ModelEntry
+from waystation.model.price import PICO_PER_USD, LongContext, PriceOverride, StatedRates
 from waystation.model.principal import Principal, PrincipalKind
 from waystation.model.provider import AuthScheme, Provider, Route, Terms
 from waystation.model.usage import Usage, UsageSource
 from waystation.model.wire import Operation, Surface, Wire
 
 __all__ = [
+    "PICO_PER_USD",
     "Attempt",
     "AuthScheme",
     "Begin",
     "EndedBy",
+    "LongContext",
+    "ModelEntry",
     "Operation",
     "Outcome",
+    "PriceOverride",
     "Principal",
     "PrincipalKind",
     "Provider",
     "Refusal",
     "RefusalKind",
     "Route",
+    "StatedRates",
     "Surface",
     "Terms",
     "Usage",
