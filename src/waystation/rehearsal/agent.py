@@ -1,0 +1,139 @@
+"""The rehearsal model: a scripted agent that does simple work with the tools that its caller declared.
+
+It says in its own words that it is not a real model, and never does anything that the user's words did not
+ask for.
+"""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from waystation.rehearsal.answer import Answer, Call, Finish, Said, Text, Thinking
+from waystation.rehearsal.ask import Ask, Tool
+from waystation.rehearsal.declared import call_for, plainest
+from waystation.rehearsal.jobs import Job, Read, Run, Use, Wish, Write, parse
+from waystation.rehearsal.words import working_directory
+
+LABEL = "[rehearsal]"
+
+_TITLE = re.compile(r"\b(title|topic|summar(?:y|ize|ise))\b", re.IGNORECASE)
+_DIRECTIVE = re.compile(r"\[\[rehearse:.*?\]\]", re.DOTALL)
+
+
+def answer(ask: Ask) -> Answer:
+    """What the model says to this request. A pure function of the request."""
+    words = _DIRECTIVE.sub("", ask.prompt).strip()
+    wish = parse(words)
+    if ask.schema is not None and not ask.tools:
+        return Answer((*_thoughts(ask, wish), Text(_json(ask, words))))
+    if not ask.tools and _TITLE.search(ask.system[:2000] or words):
+        return Answer((Text(title(words)),))
+    if ask.must_call is not None and ask.rounds == 0 and ask.tools:
+        return _forced(ask, wish)
+    if any(r.failed for r in ask.results):
+        return Answer(
+            (Text(f"{LABEL} The tool reported an error, so I stop here: {_quote(ask.results[-1].text)}"),)
+        )
+    batches = _batches(ask, wish)
+    if ask.rounds < len(batches) and ask.tools:
+        return _work(ask, wish, batches[ask.rounds])
+    return Answer((*_thoughts(ask, wish), Text(_closing(ask, wish, words, bool(batches)))))
+
+
+def title(words: str) -> str:
+    """A short title for a conversation that began with these words."""
+    first = re.sub(r"\s+", " ", words).strip(" .\"'") or "Rehearsal"
+    return f"{LABEL} {first[:40].rstrip()}"
+
+
+def _json(ask: Ask, words: str) -> str:
+    return msgspec.json.encode(plainest(ask.schema, title(words))).decode()
+
+
+def _thoughts(ask: Ask, wish: Wish) -> tuple[Thinking, ...]:
+    """A model that may reason does so once a turn, before its first words or calls."""
+    if not ask.reasons or (ask.rounds and wish.think is None):
+        return ()
+    about = wish.think or "what the words ask for and which declared tool does it"
+    return (Thinking(f"This is a rehearsal, so I only act out thinking about {about}."),)
+
+
+def _batches(ask: Ask, wish: Wish) -> list[tuple[Job, ...]]:
+    """Jobs one round at a time, or all in one round where the words say parallel."""
+    if not wish.parallel:
+        return [(job,) for job in wish.jobs]
+    if len(wish.jobs) > 1:
+        return [wish.jobs]
+    return (
+        [(*wish.jobs, Run("echo rehearsal two"))]
+        if wish.jobs
+        else [(Run("echo rehearsal one"), Run("echo rehearsal two"))]
+    )
+
+
+def _work(ask: Ask, wish: Wish, batch: tuple[Job, ...]) -> Answer:
+    directory = working_directory(ask.context, ask.system)
+    calls = [call_for(job, ask.tools, directory) for job in batch]
+    made = tuple(c for c in calls if c is not None)
+    if not made:
+        return Answer((Text(f"{LABEL} None of the declared tools can {_describe(batch[0])}."),))
+    before: tuple[Said, ...] = _thoughts(ask, wish)
+    if ask.rounds == 0:
+        before = (*before, Text(f"{LABEL} I will {' and '.join(_describe(job) for job in batch)}."))
+    return Answer((*before, *made), Finish.TOOLS)
+
+
+def _forced(ask: Ask, wish: Wish) -> Answer:
+    """`tool_choice` demands a call: the job's own tool if it qualifies, else the named or first one."""
+    named = [t for t in ask.tools if t.name == ask.must_call] if ask.must_call else list(ask.tools)
+    tool: Tool = named[0] if named else ask.tools[0]
+    directory = working_directory(ask.context, ask.system)
+    for job in wish.jobs:
+        call = call_for(job, tuple(named), directory)
+        if call is not None:
+            return Answer((call,), Finish.TOOLS)
+    filled = "rehearsal" if tool.freeform else plainest({"type": "object", **tool.schema})
+    return Answer((Call(tool.name, filled, tool.namespace),), Finish.TOOLS)
+
+
+def _closing(ask: Ask, wish: Wish, words: str, worked: bool) -> str:
+    if wish.long:
+        return long_text(wish.long)
+    if wish.say is not None:
+        return f"{LABEL} {wish.say}"
+    if ask.rounds:
+        got = _quote(ask.results[-1].text) if ask.results else ""
+        return f"{LABEL} Done." + (f" The tool answered: {got}" if got else "")
+    if worked:
+        return f"{LABEL} I would {_describe(wish.jobs[0])}, but this request declares no tools."
+    if wish.think is not None:
+        return f"{LABEL} I have thought about {wish.think or 'it'}."
+    return (
+        f"{LABEL} I am Waystation's rehearsal provider, not a real model. You said: {_quote(words)} "
+        'Try "create hello.txt containing hi".'
+    )
+
+
+def long_text(tokens: int) -> str:
+    """Text of exactly so many tokens by the rehearsal's rule of four bytes a token."""
+    sentence = f"{LABEL} all of these words are filler to make a long answer. "
+    return (sentence * (tokens * 4 // len(sentence) + 1))[: tokens * 4]
+
+
+def _describe(job: Job) -> str:
+    match job:
+        case Write(path, _):
+            return f"create {path}"
+        case Run(command):
+            return f"run {_quote(command)}"
+        case Read(path):
+            return f"read {path}"
+        case Use(name, _):
+            return f"call {name}"
+
+
+def _quote(text: str) -> str:
+    flat = re.sub(r"\s+", " ", text).strip()
+    return f'"{flat[:200]}…"' if len(flat) > 200 else f'"{flat}"' if flat else ""

@@ -1,0 +1,79 @@
+"""The models that the rehearsal provider lists. It answers to any other name too."""
+
+from __future__ import annotations
+
+from waystation.rehearsal.ask import Json
+
+ANTHROPIC = ("claude-opus-4-5", "claude-sonnet-4-5", "claude-haiku-4-5", "rehearsal")
+OPENAI = ("gpt-5.4", "gpt-5.4-mini", "text-embedding-3-small", "rehearsal")
+GEMINI = ("gemini-2.5-pro", "gemini-2.5-flash", "gemini-embedding-001", "rehearsal")
+
+_CREATED = 1_763_942_400
+_CREATED_TEXT = "2025-11-24T00:00:00Z"
+
+
+def _display(name: str) -> str:
+    return f"{name} (rehearsal)" if name != "rehearsal" else "Rehearsal"
+
+
+def anthropic_model(name: str) -> Json:
+    return {
+        "type": "model",
+        "id": name,
+        "display_name": _display(name),
+        "created_at": _CREATED_TEXT,
+        "lifecycle": "active",
+        "max_input_tokens": 200_000,
+        "max_tokens": 64_000,
+    }
+
+
+def anthropic_page(limit: int, after: str | None, before: str | None) -> Json:
+    """One page of the list, by the API's cursor parameters."""
+    names = list(ANTHROPIC)
+    if after in names:
+        names = names[names.index(after) + 1 :]
+    if before in names:
+        names = names[: names.index(before)]
+        page = names[-limit:]
+    else:
+        page = names[:limit]
+    return {
+        "data": [anthropic_model(n) for n in page],
+        "has_more": len(page) < len(names),
+        "first_id": page[0] if page else None,
+        "last_id": page[-1] if page else None,
+    }
+
+
+def openai_model(name: str) -> Json:
+    return {"id": name, "object": "model", "created": _CREATED, "owned_by": "waystation-rehearsal"}
+
+
+def openai_list() -> Json:
+    return {"object": "list", "data": [openai_model(n) for n in OPENAI]}
+
+
+def gemini_model(name: str) -> Json:
+    embeds = "embedding" in name
+    methods = ["embedContent", "batchEmbedContents"] if embeds else ["generateContent", "countTokens"]
+    model: Json = {
+        "name": f"models/{name}",
+        "version": "001",
+        "displayName": _display(name),
+        "description": "Scripted answers of Waystation's rehearsal provider.",
+        "inputTokenLimit": 2_048 if embeds else 1_048_576,
+        "outputTokenLimit": 1 if embeds else 65_536,
+        "supportedGenerationMethods": methods,
+    }
+    if not embeds:
+        model |= {"temperature": 1, "topP": 0.95, "topK": 64, "maxTemperature": 2, "thinking": True}
+    return model
+
+
+def gemini_page(size: int, token: str | None) -> Json:
+    start = int(token) if token and token.isdigit() else 0
+    page: Json = {"models": [gemini_model(n) for n in GEMINI[start : start + size]]}
+    if start + size < len(GEMINI):
+        page["nextPageToken"] = str(start + size)
+    return page

@@ -1,0 +1,62 @@
+"""The headers that providers send, and where they look for keys."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+
+from waystation.model import Surface
+from waystation.rehearsal.exchange import Request
+
+_LIMIT = 4000
+_TOKEN_LIMIT = 2_000_000
+
+
+def key_of(request: Request, surface: Surface) -> str | None:
+    """The key, from where this provider looks for it."""
+    bearer = request.header("authorization") or ""
+    token = bearer[7:].strip() if bearer[:7].lower() == "bearer " else ""
+    if surface is Surface.ANTHROPIC:
+        return request.header("x-api-key") or token
+    if surface is Surface.GEMINI:
+        return request.header("x-goog-api-key") or (request.query.get("key") or [""])[0] or token
+    return token or request.header("api-key")
+
+
+def provider_headers(
+    request: Request, surface: Surface, number: int, now: float
+) -> list[tuple[bytes, bytes]]:
+    """`number` counts the server's requests: request ids are unique where bodies repeat. `now` in Unix seconds."""
+    ident = hashlib.blake2b(request.body, digest_size=12, salt=number.to_bytes(8, "big")).hexdigest()
+    left = str(max(_LIMIT - number % _LIMIT, 1)).encode()
+    tokens_left = str(max(_TOKEN_LIMIT - len(request.body) // 4, 0)).encode()
+    if surface is Surface.ANTHROPIC:
+        reset = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now + 60)).encode()
+        return [
+            (b"request-id", b"req_01" + ident.encode()),
+            (b"anthropic-organization-id", b"00000000-0000-4000-8000-000000000000"),
+            (b"anthropic-ratelimit-requests-limit", str(_LIMIT).encode()),
+            (b"anthropic-ratelimit-requests-remaining", left),
+            (b"anthropic-ratelimit-requests-reset", reset),
+            (b"anthropic-ratelimit-tokens-limit", str(_TOKEN_LIMIT).encode()),
+            (b"anthropic-ratelimit-tokens-remaining", tokens_left),
+            (b"anthropic-ratelimit-tokens-reset", reset),
+        ]
+    if surface is Surface.GEMINI:
+        return [
+            (b"vary", b"Origin, X-Origin, Referer"),
+            (b"server-timing", b"gfet4t7; dur=12"),
+            (b"server", b"scaffolding on HTTPServer2"),
+        ]
+    return [
+        (b"x-request-id", b"req_" + ident.encode()),
+        (b"openai-version", b"2020-10-01"),
+        (b"openai-organization", b"waystation-rehearsal"),
+        (b"openai-processing-ms", b"12"),
+        (b"x-ratelimit-limit-requests", str(_LIMIT).encode()),
+        (b"x-ratelimit-limit-tokens", str(_TOKEN_LIMIT).encode()),
+        (b"x-ratelimit-remaining-requests", left),
+        (b"x-ratelimit-remaining-tokens", tokens_left),
+        (b"x-ratelimit-reset-requests", b"15ms"),
+        (b"x-ratelimit-reset-tokens", b"1ms"),
+    ]

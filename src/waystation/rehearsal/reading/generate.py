@@ -1,0 +1,159 @@
+"""Gemini generateContent: body and the model of the path → Ask."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from waystation.model import Wire
+from waystation.rehearsal.ask import Ask, Json, Part, Rejection, Result, Tool
+from waystation.rehearsal.words import own_words
+
+
+def read(body: Json, model: str, *, stream: bool) -> Ask:
+    """Raises Rejection as the API would. Field names may be in either case style, as protobuf's JSON allows."""
+    contents = body.get("contents")
+    if isinstance(contents, dict):
+        contents = [contents]
+    if not isinstance(contents, list) or not contents:
+        raise _invalid("* GenerateContentRequest.contents: contents is not specified\n")
+    turns = [(c.get("role") or "user", _list(c.get("parts"))) for c in contents if isinstance(c, dict)]
+    for i, (_, parts) in enumerate(turns):
+        if not parts:
+            raise _invalid(
+                f"* GenerateContentRequest.contents[{i}].parts: contents.parts must not be empty.\n"
+            )
+    config = _field(body, "generationConfig") or {}
+    thinking = _field(config, "thinkingConfig") or {}
+    system = _field(body, "systemInstruction") or {}
+    tools = _tools(_list(body.get("tools")))
+    _check_calls(turns)
+    prompt, rounds, results = _last_words(turns)
+    wants_json = _field(config, "responseMimeType") == "application/json"
+    schema = _field(config, "responseJsonSchema") or _field(config, "responseSchema")
+    return Ask(
+        Wire.GENERATE,
+        model,
+        body,
+        stream=stream,
+        system="\n".join(_texts(_list(system.get("parts")))),
+        context="\n".join(t for role, parts in turns if role == "user" for t in _texts(parts)),
+        prompt=prompt,
+        tools=tuple(tools),
+        rounds=rounds,
+        results=results,
+        parts=tuple(_parts(body, system, turns)),
+        max_output=_field(config, "maxOutputTokens"),
+        stop=tuple(_field(config, "stopSequences") or ()),
+        reasons=bool(thinking) and _field(thinking, "thinkingBudget") != 0,
+        shows_reasoning=_field(thinking, "includeThoughts") is True,
+        schema=(schema or {"type": "object"}) if wants_json else None,
+        must_call=_must_call(_field(body, "toolConfig") or {}),
+    )
+
+
+def _invalid(message: str) -> Rejection:
+    return Rejection(400, message, kind="INVALID_ARGUMENT")
+
+
+def _list(value: Any) -> list[Json]:
+    return [v for v in value if isinstance(v, dict)] if isinstance(value, list) else []
+
+
+def _field(of: Json, name: str) -> Any:
+    if name in of:
+        return of[name]
+    return of.get("".join(f"_{c.lower()}" if c.isupper() else c for c in name))
+
+
+def _texts(parts: list[Json]) -> list[str]:
+    return [p["text"] for p in parts if isinstance(p.get("text"), str) and not p.get("thought")]
+
+
+def _tools(declared: list[Json]) -> list[Tool]:
+    found: list[Tool] = []
+    for tool in declared:
+        for function in _list(_field(tool, "functionDeclarations")):
+            if not isinstance(function.get("name"), str):
+                raise _invalid(
+                    "* GenerateContentRequest.tools[0].function_declarations[0].name: Invalid function name.\n"
+                )
+            schema = _field(function, "parametersJsonSchema") or plain_schema(
+                function.get("parameters") or {}
+            )
+            found.append(Tool(function["name"], schema, str(function.get("description", ""))))
+    return found
+
+
+def plain_schema(schema: Any) -> Any:
+    """Gemini's own Schema (`type: STRING`) as JSON Schema."""
+    if isinstance(schema, list):
+        return [plain_schema(s) for s in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        k: v.lower()
+        if k == "type" and isinstance(v, str)
+        else plain_schema(v)
+        if isinstance(v, (dict, list))
+        else v
+        for k, v in schema.items()
+    }
+
+
+def _must_call(config: Json) -> str | None:
+    calling = _field(config, "functionCallingConfig") or {}
+    if calling.get("mode") != "ANY":
+        return None
+    allowed = _field(calling, "allowedFunctionNames") or []
+    return str(allowed[0]) if allowed else ""
+
+
+def _calls(parts: list[Json]) -> int:
+    return sum(_field(p, "functionCall") is not None for p in parts)
+
+
+def _returns(parts: list[Json]) -> list[Json]:
+    return [r for p in parts if isinstance(r := _field(p, "functionResponse"), dict)]
+
+
+def _check_calls(turns: list[tuple[str, list[Json]]]) -> None:
+    for i, (role, parts) in enumerate(turns[:-1]):
+        if role == "model" and (called := _calls(parts)) and len(_returns(turns[i + 1][1])) != called:
+            raise _invalid(
+                "Please ensure that the number of function response parts is equal to the number of function call "
+                "parts of the function call turn."
+            )
+
+
+def _last_words(turns: list[tuple[str, list[Json]]]) -> tuple[str, int, tuple[Result, ...]]:
+    rounds = 0
+    results: tuple[Result, ...] = ()
+    for role, parts in reversed(turns):
+        if role == "model":
+            continue
+        returned = _returns(parts)
+        if returned:
+            rounds += 1
+            if rounds == 1:
+                results = tuple(_result(r.get("response")) for r in returned)
+            continue
+        words = own_words(_texts(parts))
+        if words:
+            return words, rounds, results
+    return "", rounds, results
+
+
+def _result(response: Any) -> Result:
+    if not isinstance(response, dict):
+        return Result(str(response))
+    text = response.get("output", response.get("error", response.get("content")))
+    return Result(
+        text if isinstance(text, str) else msgspec.json.encode(response).decode(), "error" in response
+    )
+
+
+def _parts(body: Json, system: Json, turns: list[tuple[str, list[Json]]]) -> list[Part]:
+    pieces: list[Any] = [body.get("tools") or [], system, *([role, parts] for role, parts in turns)]
+    return [Part(msgspec.json.encode(p)) for p in pieces if p]

@@ -1,0 +1,115 @@
+"""Errors in each provider's own shape, outside and inside a stream."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from waystation.model import Surface, Wire
+from waystation.rehearsal.ask import Json, Rejection
+from waystation.rehearsal.speaking.events import Event, Role, crlf, named, unnamed
+
+_ANTHROPIC_KINDS = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    402: "billing_error",
+    403: "permission_error",
+    404: "not_found_error",
+    405: "invalid_request_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    500: "api_error",
+    504: "timeout_error",
+    529: "overloaded_error",
+}
+_OPENAI_KINDS = {
+    400: ("invalid_request_error", None),
+    401: ("invalid_request_error", "invalid_api_key"),
+    402: ("insufficient_quota", "insufficient_quota"),
+    403: ("invalid_request_error", "unsupported_country_region_territory"),
+    404: ("invalid_request_error", "model_not_found"),
+    429: ("requests", "rate_limit_exceeded"),
+    500: ("server_error", None),
+    503: ("server_error", "server_is_overloaded"),
+}
+_GOOGLE_KINDS = {
+    400: "INVALID_ARGUMENT",
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    429: "RESOURCE_EXHAUSTED",
+    499: "CANCELLED",
+    500: "INTERNAL",
+    503: "UNAVAILABLE",
+    504: "DEADLINE_EXCEEDED",
+}
+_MESSAGES = {
+    400: "The request is invalid.",
+    401: "The API key is invalid.",
+    402: "The account has no credit left.",
+    403: "The API key may not use this resource.",
+    404: "There is no such resource.",
+    413: "The request is too large.",
+    429: "The rate limit is reached.",
+    500: "Internal server error.",
+    503: "The service is overloaded. Please try again later.",
+    504: "The request timed out.",
+    529: "Overloaded",
+}
+_STATUS_OF_ANTHROPIC = {kind: status for status, kind in _ANTHROPIC_KINDS.items() if status != 405}
+
+
+def rejection(
+    surface: Surface, status: int, message: str = "", kind: str = "", code: str | None = None
+) -> Rejection:
+    """A refusal with this status, in the words that the surface's provider has for it unless others are given."""
+    text = message or _MESSAGES.get(status, "The request failed.") + (" (rehearsed)" if status != 529 else "")
+    if surface is Surface.ANTHROPIC:
+        fallback = "api_error" if status >= 500 else "invalid_request_error"
+        return Rejection(status, text, kind=kind or _ANTHROPIC_KINDS.get(status, fallback))
+    if surface is Surface.GEMINI:
+        return Rejection(status, text, kind=kind or _GOOGLE_KINDS.get(status, "UNKNOWN"))
+    known = _OPENAI_KINDS.get(status, ("server_error" if status >= 500 else "invalid_request_error", None))
+    return Rejection(status, text, kind=kind or known[0], code=code or (known[1] if not kind else None))
+
+
+def body(surface: Surface, refused: Rejection, request_id: str) -> Json:
+    """The error body that goes with the status."""
+    if surface is Surface.ANTHROPIC:
+        return {
+            "type": "error",
+            "error": {"type": refused.kind, "message": refused.message},
+            "request_id": request_id,
+        }
+    if surface is Surface.GEMINI:
+        return {"error": {"code": refused.status, "message": refused.message, "status": refused.kind}}
+    return {"error": openai_error(refused)}
+
+
+def openai_error(refused: Rejection) -> Json:
+    return {"message": refused.message, "type": refused.kind, "param": refused.param, "code": refused.code}
+
+
+def in_stream(wire: Wire, refused: Rejection, sequence_number: int = 0) -> Event:
+    """The same error as an event of a stream whose status was 200."""
+    if wire is Wire.MESSAGES:
+        error: Any = {"type": refused.kind, "message": refused.message}
+        return named(Role.TERMINAL, {"type": "error", "error": error})
+    if wire is Wire.RESPONSES:
+        said = {"type": "error", "sequence_number": sequence_number, **openai_error(refused)}
+        said["type"] = "error"
+        said["code"] = refused.code or refused.kind
+        return named(Role.TERMINAL, said)
+    if wire is Wire.GENERATE:
+        return crlf(Role.TERMINAL, body(Surface.GEMINI, refused, ""))
+    return unnamed(Role.TERMINAL, {"error": openai_error(refused)})
+
+
+def status_of_anthropic(kind: str) -> int:
+    """The status that an Anthropic error type has outside a stream."""
+    return _STATUS_OF_ANTHROPIC.get(kind, 500)
+
+
+def encode(of: Any) -> bytes:
+    return msgspec.json.encode(of)

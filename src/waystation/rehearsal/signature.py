@@ -1,0 +1,33 @@
+"""Opaque seals on reasoning, which the rehearsal provider checks when they come back, as real ones do.
+
+A seal depends on every byte of what it seals, so a gateway that re-encodes a conversation is found out.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+
+_LABEL = b"waystation-rehearsal:"
+
+
+def sign(sealed: str) -> str:
+    """A base64 seal of the text."""
+    digest = hashlib.blake2b(sealed.encode(), digest_size=48, key=_LABEL).digest()
+    return base64.b64encode(_LABEL + digest).decode()
+
+
+def is_signed(sealed: str, signature: object) -> bool:
+    """Whether `sign` made this signature for this very text."""
+    return isinstance(signature, str) and signature == sign(sealed)
+
+
+def is_ours(signature: object) -> bool:
+    """Whether `sign` made this signature for some text."""
+    if not isinstance(signature, str):
+        return False
+    try:
+        raw = base64.b64decode(signature, validate=True)
+    except ValueError:
+        return False
+    return raw.startswith(_LABEL) and len(raw) == len(_LABEL) + 48

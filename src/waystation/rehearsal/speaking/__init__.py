@@ -1,0 +1,1 @@
+"""Saying an answer as each provider would: a whole body, or a stream of events."""
