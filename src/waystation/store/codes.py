@@ -79,16 +79,22 @@ class Codes:
             row = connection.execute(select(table).where(table.c.short_digest == short_digest)).one_or_none()
         return None if row is None else _code(row)
 
-    def consume(self, digest: bytes, *, session_id: str | None, at: int) -> bool:
+    def consume(self, digest: bytes, *, at: int) -> bool:
         """True for exactly one caller, and only while the code is valid."""
         table = schema.codes
         statement = (
             update(table)
             .where(table.c.digest == digest, table.c.used_at.is_(None), table.c.expires_at > at)
-            .values(used_at=at, session_id=session_id)
+            .values(used_at=at)
         )
         with self._database.write() as connection:
             return connection.execute(statement).rowcount == 1
+
+    def link(self, digest: bytes, session_id: str) -> None:
+        """Remembers which session a consumed code opened."""
+        table = schema.codes
+        with self._database.write() as connection:
+            connection.execute(update(table).where(table.c.digest == digest).values(session_id=session_id))
 
     def decide(self, digest: bytes, state: CodeState, *, user_id: str, at: int) -> bool:
         """Approves or denies a pending device code, once, while it is valid."""

@@ -1,0 +1,102 @@
+"""Who asks, and may they come in: tokens, sign-in, sessions, revocation.
+
+`build` gives one `Identity` a process. Its verifier answers the relay from memory; its service changes the
+store and blocks for it; its routes are what machines talk to (the pages that people see are the console's);
+`watch()` runs beside the server and takes over what other processes revoke.
+"""
+
+import time
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+import msgspec
+from starlette.routing import Route
+
+from waystation.identity.actor import OPERATOR, Actor, Caller, Operator
+from waystation.identity.api import Agents, Api
+from waystation.identity.authorize import AuthorizationRequest, RedirectedError
+from waystation.identity.browser import BrowserSessions
+from waystation.identity.device import DeviceRequest, TooManyAttempts
+from waystation.identity.errors import NotAllowed, NotFound, OAuthError
+from waystation.identity.forms import read_form, read_query
+from waystation.identity.keyring import KeyRing
+from waystation.identity.links import WelcomeLink
+from waystation.identity.oauth import OAuthEndpoints, caller_of
+from waystation.identity.origins import HostAllowList, SameOrigin
+from waystation.identity.service import ROLES, IdentityService
+from waystation.identity.signins import SignIns, TokenSet
+from waystation.identity.verifier import TokenVerifier
+from waystation.identity.watch import Watch
+from waystation.store import Clock, Store
+
+__all__ = [
+    "OPERATOR",
+    "ROLES",
+    "Actor",
+    "Agents",
+    "AuthorizationRequest",
+    "BrowserSessions",
+    "Caller",
+    "DeviceRequest",
+    "HostAllowList",
+    "Identity",
+    "IdentityService",
+    "KeyRing",
+    "NotAllowed",
+    "NotFound",
+    "OAuthError",
+    "Operator",
+    "RedirectedError",
+    "SameOrigin",
+    "TokenSet",
+    "TokenVerifier",
+    "TooManyAttempts",
+    "Watch",
+    "WelcomeLink",
+    "build",
+    "caller_of",
+    "read_form",
+    "read_query",
+]
+
+
+class Identity(msgspec.Struct, frozen=True):
+    """The room, wired."""
+
+    base_url: str
+    verifier: TokenVerifier
+    service: IdentityService
+    browsers: BrowserSessions
+    keys: KeyRing
+    poller: Watch
+    routes: Sequence[Route]
+
+    async def watch(self) -> None:
+        """Polls the store twice a second until cancelled: run it as a task beside the server."""
+        await self.poller.run()
+
+
+def build(store: Store, *, base_url: str, agents: Agents, now: Clock = time.time) -> Identity:
+    """`base_url` is where people and tools reach the gateway, e.g. `https://gateway.example`; it becomes the
+    tokens' issuer. Raises ValueError if it is no http(s) address. Makes the first signing key.
+    """
+    base_url = base_url.rstrip("/")
+    parts = urlsplit(base_url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError(f"The gateway's own address must be like https://gateway.example, not {base_url!r}.")
+    keys = KeyRing(store, now)
+    verifier = TokenVerifier(keys, issuer=base_url, now=now)
+    signins = SignIns(store, keys, verifier, issuer=base_url, now=now)
+    service = IdentityService(store, signins, verifier, base_url=base_url, now=now)
+    browsers = BrowserSessions(service, store.master, base_url=base_url)
+    oauth = OAuthEndpoints(service, verifier, keys, base_url=base_url)
+    api = Api(service, verifier, browsers, base_url=base_url, agents=agents, now=now)
+    return Identity(
+        base_url=base_url,
+        verifier=verifier,
+        service=service,
+        browsers=browsers,
+        keys=keys,
+        poller=Watch(store, verifier, keys, now=now),
+        routes=[*oauth.routes(), *api.routes()],
+    )

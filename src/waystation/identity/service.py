@@ -1,0 +1,214 @@
+"""What people and operators do with identity: owners, links, users, sessions. Each act checks its actor."""
+
+import getpass
+import socket
+from collections.abc import Iterable
+
+from waystation.identity import lifetimes
+from waystation.identity.actor import OPERATOR, Actor, Operator
+from waystation.identity.authorize import Authorization
+from waystation.identity.device import DeviceFlow
+from waystation.identity.errors import NotAllowed, NotFound
+from waystation.identity.links import WelcomeLink, WelcomeLinks
+from waystation.identity.refresh import Refresh
+from waystation.identity.secret import digest
+from waystation.identity.signins import SignIns, principal_of, why_over
+from waystation.identity.verifier import TokenVerifier
+from waystation.model import Principal, PrincipalKind
+from waystation.store import Clock, RevocationKind, Session, Store, User
+
+ROLES = ("owner", "admin", "auditor", "finance", "member")
+
+
+class IdentityService:
+    """Everything that changes who may come in. Methods block for the database."""
+
+    def __init__(
+        self,
+        store: Store,
+        signins: SignIns,
+        verifier: TokenVerifier,
+        *,
+        base_url: str,
+        now: Clock,
+    ) -> None:
+        self._store = store
+        self._signins = signins
+        self._verifier = verifier
+        self._now = now
+        self.links = WelcomeLinks(store, signins, base_url=base_url, now=now)
+        self.authorization = Authorization(store, signins, issuer=base_url, now=now)
+        self.device = DeviceFlow(store, signins, base_url=base_url, now=now)
+        self.refresh = Refresh(store, signins, now=now)
+
+    # Owner and links
+
+    def first_run(self, base_url: str | None = None, *, name: str | None = None) -> WelcomeLink | None:
+        """Makes the owner if there is none, and a link for as long as no owner has ever signed in.
+
+        `name` defaults to the operating system's `user@host`. None means that somebody is at home already.
+        """
+        with self._store.transaction() as tx:
+            owners = _owners(tx)
+            if any(tx.sessions.ever_opened(owner.id) for owner in owners):
+                return None
+            owner = owners[0] if owners else self._make_owner(tx, name)
+            return self.links.make(tx, owner, by=OPERATOR, base_url=base_url)
+
+    def sign_in_link(self, name: str | None = None, *, by: Actor, base_url: str | None = None) -> WelcomeLink:
+        """A fresh one-time link for a user (default: the owner; made if need be). Operators only."""
+        if not isinstance(by, Operator):
+            raise NotAllowed("Only somebody with access to the gateway's files may make sign-in links.")
+        with self._store.transaction() as tx:
+            if name is None:
+                owners = _owners(tx)
+                user = owners[0] if owners else self._make_owner(tx, None)
+            else:
+                user = _existing(tx, name)
+            if not user.active:
+                raise NotAllowed(f"{user.name} is switched off.")
+            return self.links.make(tx, user, by=by, base_url=base_url)
+
+    def _make_owner(self, tx: Store, name: str | None) -> User:
+        owner = tx.users.add(name or _local_name(), at=int(self._now()), roles=("owner", "member"))
+        tx.audit.append("user.added", actor="gateway", actor_name="gateway", subject=owner.id)
+        return owner
+
+    # Users
+
+    def users(self, *, by: Actor) -> list[User]:
+        self._require_admin(by)
+        return self._store.users.all()
+
+    def add_user(
+        self,
+        name: str,
+        *,
+        by: Actor,
+        roles: Iterable[str] = ("member",),
+        groups: Iterable[str] = (),
+        cost_center: str = "",
+        kind: PrincipalKind = PrincipalKind.USER,
+    ) -> User:
+        """Raises NameTaken, NotAllowed, or ValueError for an unknown role."""
+        roles = tuple(roles)
+        if unknown := set(roles) - set(ROLES):
+            raise ValueError(f"Unknown role {sorted(unknown)[0]!r}: the roles are {', '.join(ROLES)}.")
+        held = self._require_admin(by)
+        if not set(roles) <= held:
+            raise NotAllowed("Nobody can grant a role that they do not hold.")
+        with self._store.transaction() as tx:
+            user = tx.users.add(
+                name, at=int(self._now()), kind=kind, roles=roles, groups=groups, cost_center=cost_center
+            )
+            tx.audit.append(
+                "user.added",
+                actor=by.id,
+                actor_name=by.name,
+                subject=user.id,
+                detail={"roles": " ".join(user.roles), "groups": " ".join(user.groups)},
+            )
+        return user
+
+    def disable_user(self, name: str, *, by: Actor) -> User:
+        """Switches a user off: every session ends, and every access token is refused at once."""
+        held = self._require_admin(by)
+        now = int(self._now())
+        with self._store.transaction() as tx:
+            user = _existing(tx, name)
+            if "owner" in user.roles and "owner" not in held:
+                raise NotAllowed("Only an owner can switch an owner off.")
+            if [owner.id for owner in _owners(tx)] == [user.id]:
+                raise NotAllowed(f"{user.name} is the last owner: make another one first.")
+            if tx.users.set_active(user.id, False, at=now):
+                tx.sessions.revoke_all(user.id, because="the account was switched off", at=now)
+                tx.revocations.add(RevocationKind.PRINCIPAL, user.id, at=now)
+                tx.audit.append("user.disabled", actor=by.id, actor_name=by.name, subject=user.id)
+        self._verifier.revoke_principal(user.id, at=now)
+        return user
+
+    def enable_user(self, name: str, *, by: Actor) -> User:
+        """Lets a user sign in again. What was ended stays ended."""
+        held = self._require_admin(by)
+        with self._store.transaction() as tx:
+            user = _existing(tx, name)
+            if not set(user.roles) <= held:
+                raise NotAllowed("Nobody can grant a role that they do not hold.")
+            if tx.users.set_active(user.id, True, at=int(self._now())):
+                tx.audit.append("user.enabled", actor=by.id, actor_name=by.name, subject=user.id)
+        return user
+
+    # Sessions
+
+    def sessions(self, *, by: Actor) -> list[Session]:
+        """An administrator's: everybody's. Anybody else's: their own."""
+        everybody = bool(self._roles(by) & {"owner", "admin"})
+        return self._store.sessions.live(now=int(self._now()), user_id=None if everybody else by.id)
+
+    def end_session(self, session_id: str, *, by: Actor) -> Session:
+        """Signs a device or browser out. Its access tokens are refused from now on.
+
+        Raises NotFound for a session that does not exist or is somebody else's business.
+        """
+        with self._store.transaction() as tx:
+            session = tx.sessions.get(session_id)
+            if session is None:
+                raise NotFound("There is no such session.")
+            if session.user_id != by.id and not self._roles(by, tx) & {"owner", "admin"}:
+                raise NotFound("There is no such session.")
+            because = "signed out" if session.user_id == by.id else f"ended by {by.name}"
+            self._signins.end(tx, session, because=because, actor=by.id, actor_name=by.name)
+        self._signins.ended(session.id)
+        return session
+
+    def session(self, principal: Principal) -> Session | None:
+        return self._store.sessions.get(principal.session)
+
+    def browser(self, cookie: str) -> Principal | None:
+        """Who a browser's cookie stands for, from the store; None if for nobody (any more)."""
+        session = self._store.sessions.by_cookie(digest(cookie))
+        if session is None:
+            return None
+        now = int(self._now())
+        user = self._store.users.get(session.user_id)
+        if user is None or why_over(session, user, now) is not None:
+            return None
+        if now - session.used_at >= lifetimes.BROWSER_TOUCH:
+            self._store.sessions.touch(session.id, at=now)
+        return principal_of(user, session)
+
+    # Who may
+
+    def _roles(self, actor: Actor, store: Store | None = None) -> set[str]:
+        """Roles held now, by the store's word rather than by that of a token from half an hour ago."""
+        if isinstance(actor, Operator):
+            return set(ROLES)
+        user = (store or self._store).users.get(actor.id)
+        if user is None or not user.active:
+            return set()
+        return set(ROLES) if "owner" in user.roles else set(user.roles)
+
+    def _require_admin(self, actor: Actor) -> set[str]:
+        held = self._roles(actor)
+        if not held & {"owner", "admin"}:
+            raise NotAllowed("Only owners and admins may do this.")
+        return held
+
+
+def _owners(store: Store) -> list[User]:
+    return [user for user in store.users.all() if user.active and "owner" in user.roles]
+
+
+def _existing(store: Store, name: str) -> User:
+    user = store.users.find(name) or store.users.get(name)
+    if user is None:
+        raise NotFound(f"There is nobody called {name}.")
+    return user
+
+
+def _local_name() -> str:
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError):  # a container's user without an entry or environment
+        user = "owner"
+    return f"{user}@{socket.gethostname() or 'localhost'}"
