@@ -130,8 +130,13 @@ install_clients() { # the real coding tools, pinned by tests/clients/package-loc
         say 'installing Claude Code, Codex, Gemini CLI and OpenCode with npm (about 1 GB unpacked)'
         # Two of the packages put their own binary in place by an install script; those two are run by
         # name. The others' scripts would compile optional native parts that a headless run never loads.
-        run_logged npm --prefix tests/clients ci --ignore-scripts --no-audit --no-fund ||
+        # `npm install` and not `npm ci`: OpenCode lists a package for every platform, and a lock made where
+        # some of them cannot be had must still do; the versions and hashes that it has are kept to.
+        run_logged npm --prefix tests/clients install --no-save --ignore-scripts --no-audit --no-fund ||
             stop "could not install the coding tools (see above)"
+        # Debian 12 ships Node 18, too old for Codex and Gemini CLI: on Linux x64 a pinned one comes along.
+        PATH=$(pwd)/tests/clients/node_modules/.bin:$PATH node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' ||
+            stop "needs Node 20 or newer for the coding tools; found $(node --version)"
         for script in @anthropic-ai/claude-code/install.cjs opencode-ai/postinstall.mjs; do
             (cd "tests/clients/node_modules/$(dirname "$script")" && run_logged node "$(basename "$script")") ||
                 stop "could not set up $(dirname "$script") (see above)"
