@@ -69,7 +69,7 @@ class PriceBook:
         return found
 
     def rates(self, price_provider: str | None, model: str, at: datetime.date) -> Rates | None:
-        """Rates that the price data, with our corrections, has for a provider's model. Blind to policy prices.
+        """Rates that the price data and our corrections have for a model. Blind to policy prices.
 
         `at` is a day in UTC, or an aware datetime for the few models whose price depends on the time of day
         (for those a bare day means its first instant).
@@ -80,6 +80,11 @@ class PriceBook:
         if isinstance(found, catalogue.PricedModel):
             return found.at(_instant(at))
         return found
+
+    def context_window(self, price_provider: str | None, model: str) -> int | None:
+        """Prompt tokens that fit, where the price data says."""
+        entry = None if price_provider is None else self._find(price_provider, model)
+        return None if entry is None else entry.context_window
 
     def providers(self) -> tuple[str, ...]:
         """Provider ids that a policy may name as `price_provider`."""

@@ -36,11 +36,12 @@ _TIER_ALIASES = {"on_demand_flex": "flex", "on_demand_priority": "priority"}
 class PricedModel:
     """One model at one provider, with its prices over time."""
 
-    __slots__ = ("_model", "_tiers", "by_time_of_day", "origin")
+    __slots__ = ("_model", "_tiers", "by_time_of_day", "context_window", "origin")
 
     def __init__(self, provider_id: str, model: ModelInfo, *, own: bool) -> None:
         self._model = model
         self.origin = f"{provider_id}/{model.id}"
+        self.context_window = model.context_window
         self._tiers = _service_tiers(model) if own else {}
         dated = model.prices if isinstance(model.prices, list) else []
         constraints = [p.constraint for p in dated] + [v.constraint for v in model.price_variants or ()]

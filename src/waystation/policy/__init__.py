@@ -1,0 +1,26 @@
+"""The policy document: read, checked whole, compared, compiled to an immutable plan. Pure: no I/O, no clock.
+
+`load` gives a document without faults or raises `PolicyErrors` with all of them; `compile_plan` gives the
+`Plan` that answers who may send which model where.
+"""
+
+from waystation.policy.compiling import Prices, compile_plan, price_overrides
+from waystation.policy.errors import PolicyError, PolicyErrors, excerpt
+from waystation.policy.load import PolicyDocument, load
+from waystation.policy.plan import Plan, Resolution, Standing
+from waystation.policy.providers import Endpoint
+
+__all__ = [
+    "Endpoint",
+    "Plan",
+    "PolicyDocument",
+    "PolicyError",
+    "PolicyErrors",
+    "Prices",
+    "Resolution",
+    "Standing",
+    "compile_plan",
+    "excerpt",
+    "load",
+    "price_overrides",
+]

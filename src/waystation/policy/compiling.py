@@ -1,0 +1,181 @@
+"""From a checked document to a plan."""
+
+from collections.abc import Iterator
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Protocol
+
+from waystation.model import LongContext, ModelEntry, PriceOverride, Provider, Route, StatedRates
+from waystation.policy.checking import prices_of
+from waystation.policy.document import Amounts, ModelSpec, Policy, PriceSpec
+from waystation.policy.errors import Path, PolicyError, PolicyErrors
+from waystation.policy.load import PolicyDocument
+from waystation.policy.names import by_precision, compile_pattern, did_you_mean, is_pattern
+from waystation.policy.plan import CompiledModel, Plan
+from waystation.policy.providers import compile_provider
+
+
+class Prices(Protocol):
+    """What a plan asks of the price book (`waystation.pricing.PriceBook`)."""
+
+    def providers(self) -> tuple[str, ...]:
+        """Provider ids that the price data knows."""
+
+    def context_window(self, price_provider: str | None, model: str) -> int | None:
+        """Prompt tokens that fit, where the price data says."""
+
+
+def compile_plan(doc: PolicyDocument, *, version: int, prices: Prices | None = None) -> Plan:
+    """The plan of `doc`. Raises PolicyErrors for what only shows when the parts meet.
+
+    With `prices`, names of the price data are checked and context windows that the policy leaves open are
+    taken from there.
+    """
+    policy = doc.policy
+    overrides = price_overrides(doc)
+    if prices is not None:
+        _check_price_names(doc, prices)
+    providers = {name: compile_provider(name, spec) for name, spec in policy.providers.items()}
+    exact: dict[str, CompiledModel] = {}
+    for name, spec in policy.models.items():
+        if not is_pattern(name):
+            exact[name] = _compile_model(name, spec, providers, prices)
+    patterns = [n for n in policy.models if is_pattern(n)]
+    return Plan(
+        version=version,
+        providers=providers,
+        models=exact,
+        aliases={alias: name for name, spec in policy.models.items() for alias in spec.aliases},
+        patterns=tuple(_compile_model(n, policy.models[n], providers, None) for n in by_precision(patterns)),
+        open_by_default=policy.access.default == "allow",
+        contact=policy.access.contact,
+        members=_by_member({g: spec.members for g, spec in policy.access.groups.items()}),
+        roles=_by_member({role: names for role, names in policy.access.roles.items()}),  # noqa: C416 - widens the key type
+        cost_centers={g: spec.cost_center for g, spec in policy.access.groups.items()},
+        price_overrides=overrides,
+    )
+
+
+def price_overrides(doc: PolicyDocument) -> tuple[PriceOverride, ...]:
+    """The prices that the policy states, per provider and the provider's own model id.
+
+    A price belongs to that pair: two names that lead to the same place have one price. Raises PolicyErrors
+    where two entries state different ones.
+    """
+    stated: dict[tuple[str, str, object], tuple[PriceOverride, Path]] = {}
+    errors: list[PolicyError] = []
+    for override, path in _stated_prices(doc.policy):
+        key = (override.provider, override.model, override.effective)
+        first = stated.setdefault(key, (override, path))
+        if first[0] != override:
+            where = ".".join(str(step) for step in first[1][:2])
+            errors.append(
+                doc.error(
+                    path,
+                    f"another price for {override.provider}/{override.model} is already stated by `{where}`; "
+                    "a price belongs to the provider's model, so state it once",
+                )
+            )
+    if errors:
+        raise PolicyErrors(errors)
+    return tuple(override for override, _ in stated.values())
+
+
+def _stated_prices(policy: Policy) -> Iterator[tuple[PriceOverride, Path]]:
+    for name, spec in policy.models.items():
+        for path, price in prices_of(spec, ("models", name)):
+            for route in spec.routes:
+                model = (route.model or "{model}").replace("{model}", name)
+                yield _override(route.provider, model, price), path
+
+
+def _override(provider: str, model: str, price: PriceSpec) -> PriceOverride:
+    same_as: tuple[str, str] | None = None
+    rates: StatedRates | None = None
+    if price.same_as is not None:
+        other_provider, _, other_model = price.same_as.partition("/")
+        same_as = (other_provider, other_model)
+    elif price.input is not None and price.output is not None:
+        rates = _rates(price, price.input, price.output)
+    return PriceOverride(
+        provider=provider,
+        model=model,
+        rates=rates,
+        long_context=tuple(LongContext(s.above, _rates(s, s.input, s.output)) for s in price.long_context),
+        service_tiers=tuple((t, _rates(a, a.input, a.output)) for t, a in price.service_tiers.items()),
+        same_as=same_as,
+        effective=price.effective,
+        source=price.source,
+        verified=price.verified,
+    )
+
+
+def _rates(stated: Amounts | PriceSpec, plain: Decimal, output: Decimal) -> StatedRates:
+    return StatedRates(
+        input=_pico(plain),
+        output=_pico(output),
+        cache_read=None if stated.cache_read is None else _pico(stated.cache_read),
+        cache_write_5m=None if stated.cache_write is None else _pico(stated.cache_write),
+        cache_write_1h=None if stated.cache_write_1h is None else _pico(stated.cache_write_1h),
+        web_search=None if stated.web_search is None else _pico(stated.web_search, scale=9),
+    )
+
+
+def _pico(amount: Decimal, *, scale: int = 6) -> int:
+    """USD per million (scale 6) or thousand (scale 9) → pico-dollars each. Exact: the reader saw to it."""
+    return int(amount.scaleb(scale).to_integral_value(ROUND_HALF_UP))
+
+
+def _compile_model(
+    name: str, spec: ModelSpec, providers: dict[str, Provider], prices: Prices | None
+) -> CompiledModel:
+    pattern = is_pattern(name)
+    routes: list[Route] = []
+    for route in sorted(spec.routes, key=lambda r: r.priority):
+        model = route.model or "{model}"
+        if not pattern:
+            model = model.replace("{model}", name)
+        provider = providers[route.provider]
+        routes.append(Route(f"{provider.id}/{model}", provider, model, route.weight, route.priority))
+    window = spec.context_window
+    if window is None and prices is not None:
+        windows = [prices.context_window(r.provider.price_provider, r.model) for r in routes]
+        window = min((w for w in windows if w is not None), default=None)
+    return CompiledModel(
+        name=name,
+        entry=ModelEntry(
+            id=name, display_name=spec.display_name, context_window=window, max_output=spec.max_output
+        ),
+        routes=tuple(routes),
+        groups=None if spec.groups is None else frozenset(spec.groups),
+        group_order=spec.groups or (),
+        max_output=spec.max_output,
+        agents=spec.agents,
+        pattern=compile_pattern(name) if pattern else None,
+    )
+
+
+def _by_member(members: dict[str, tuple[str, ...]]) -> dict[str, frozenset[str]]:
+    """Lists of members by group (or role) → groups by member; mail addresses are compared without case."""
+    found: dict[str, set[str]] = {}
+    for group, names in members.items():
+        for name in names:
+            found.setdefault(name.lower(), set()).add(group)
+    return {name: frozenset(groups) for name, groups in found.items()}
+
+
+def _check_price_names(doc: PolicyDocument, prices: Prices) -> None:
+    known = prices.providers()
+    errors: list[PolicyError] = []
+    for name, provider in doc.policy.providers.items():
+        if provider.price_provider is not None and provider.price_provider not in known:
+            hint = did_you_mean(provider.price_provider, known)
+            message = f"the price data has no such provider; {hint}".rstrip("; ")
+            errors.append(doc.error(("providers", name, "price_provider"), message))
+    for name, model in doc.policy.models.items():
+        for path, price in prices_of(model, ("models", name)):
+            if price.same_as is not None and price.same_as.partition("/")[0] not in known:
+                hint = did_you_mean(price.same_as.partition("/")[0], known)
+                message = f"the price data has no such provider; {hint}".rstrip("; ")
+                errors.append(doc.error((*path, "same_as"), message))
+    if errors:
+        raise PolicyErrors(errors)

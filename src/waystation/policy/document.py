@@ -1,0 +1,320 @@
+"""The policy document: its fields, and what each is for.
+
+These structs are the one source of the reader's checks, of the published JSON Schema and of the reference
+page. A field's `description` is written for the person who edits the document.
+"""
+
+import datetime
+from decimal import Decimal
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from waystation.model import Wire
+from waystation.policy.kinds import KINDS, PATH_KEYS
+
+ProviderId = Annotated[
+    str,
+    Meta(
+        pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$",
+        extra={"expected": "a short name of lower-case letters, digits, `.`, `_` and `-`"},
+    ),
+]
+ModelName = Annotated[
+    str,
+    Meta(pattern=r"^[^\s\x00-\x1f]{1,200}$", extra={"expected": "a model name without spaces"}),
+]
+GroupName = Annotated[
+    str,
+    Meta(pattern=r"^[^\x00-\x1f]{1,200}$", extra={"expected": "a group name"}),
+]
+Member = Annotated[
+    str,
+    Meta(
+        pattern=r"^[^\s\x00-\x1f]{1,254}$", extra={"expected": "a mail address or a service account's name"}
+    ),
+]
+Tool = Annotated[
+    str,
+    Meta(
+        pattern=r"^[a-z][a-z0-9-]*(/small)?$",
+        extra={"expected": "a tool such as `claude`, or `claude/small`"},
+    ),
+]
+_USD_SCHEMA = {"type": ["number", "string"], "format": None, "minimum": 0}
+UsdPerMillion = Annotated[
+    Decimal,
+    Meta(
+        extra_json_schema=_USD_SCHEMA,
+        extra={"decimals": 6, "expected": "US dollars per million tokens, e.g. `2.50`"},
+    ),
+]
+UsdPerThousand = Annotated[
+    Decimal,
+    Meta(
+        extra_json_schema=_USD_SCHEMA,
+        extra={"decimals": 9, "expected": "US dollars per 1,000 calls, e.g. `10`"},
+    ),
+]
+InputPrice = Annotated[
+    UsdPerMillion, Meta(description="Per million prompt tokens that no cache is involved in.")
+]
+OutputPrice = Annotated[UsdPerMillion, Meta(description="Per million generated tokens, reasoning included.")]
+CacheReadPrice = Annotated[
+    UsdPerMillion | None, Meta(description="Per million tokens read from a cache; unset: as `input`.")
+]
+CacheWritePrice = Annotated[
+    UsdPerMillion | None,
+    Meta(description="Per million tokens written to a cache (for 5 minutes); unset: as `input`."),
+]
+CacheWrite1hPrice = Annotated[
+    UsdPerMillion | None,
+    Meta(description="Per million tokens written to a cache for an hour; unset: as `cache_write`."),
+]
+WebSearchPrice = Annotated[
+    UsdPerThousand | None, Meta(description="Per 1,000 searches that the provider runs; unset: nothing.")
+]
+
+
+class TermsSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What the provider promises about the data sent to it. Unset means that nobody stated it."""
+
+    no_training: Annotated[bool | None, Meta(description="It does not train on the data.")] = None
+    retention_days: Annotated[
+        Annotated[int, Meta(ge=0)] | None,
+        Meta(description="Days it keeps the data; `0` for none."),
+    ] = None
+    region: Annotated[str | None, Meta(description="Where it processes the data, e.g. `eu`.")] = None
+
+
+class ProviderSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """An account at a model vendor, or a server of open models."""
+
+    kind: Annotated[
+        str,
+        Meta(
+            description="What it is: sets protocols, paths, authentication and the usual base URL.",
+            extra_json_schema={"enum": list(KINDS)},
+            extra={"choices": tuple(KINDS)},
+        ),
+    ]
+    base_url: Annotated[
+        str | None,
+        Meta(description="Scheme, host and path that the kind's paths follow; needed if the kind has none."),
+    ] = None
+    credential: Annotated[
+        Annotated[
+            str,
+            Meta(
+                pattern=r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+|vault:.+)$",
+                extra={
+                    "expected": "a reference: `env:NAME`, `file:PATH` or `vault:NAME` "
+                    "(secrets are references; the secret itself never stands in a policy)",
+                    "sensitive": True,
+                },
+            ),
+        ]
+        | None,
+        Meta(description="Reference to the key: `env:NAME` (environment), `file:PATH` or `vault:NAME`."),
+    ] = None
+    wires: Annotated[
+        Annotated[tuple[Wire, ...], Meta(min_length=1)] | None,
+        Meta(description="Protocols it speaks, if other than is usual for the kind."),
+    ] = None
+    headers: Annotated[
+        dict[str, str],
+        Meta(description="Headers added to each request, e.g. an organisation id. Not for secrets."),
+    ] = {}
+    price_provider: Annotated[
+        str | None,
+        Meta(description="Provider in the price data whose list prices apply, if other than the kind's."),
+    ] = None
+    terms: Annotated[TermsSpec, Meta(description="Its promises about data.")] = TermsSpec()
+    verify_tls: Annotated[
+        bool, Meta(description="Check its certificate. Only ever `false` in a laboratory.")
+    ] = True
+    usage_in_stream: Annotated[
+        bool,
+        Meta(
+            description="Chat Completions: it understands `stream_options.include_usage`. `false` for "
+            "servers that refuse the field; their streamed usage is then an estimate."
+        ),
+    ] = True
+    api_version: Annotated[
+        Annotated[
+            str, Meta(pattern=r"^[A-Za-z0-9._-]{1,40}$", extra={"expected": "a version such as `2024-10-21`"})
+        ]
+        | None,
+        Meta(description="Azure OpenAI: use the dated deployment-style API of this version, not the v1 API."),
+    ] = None
+    paths: Annotated[
+        dict[str, str],
+        Meta(
+            description="Path templates that differ from the kind's, by path key; `{model}` and "
+            "`{api_version}` are filled in.",
+            extra_json_schema={"propertyNames": {"enum": list(PATH_KEYS)}},
+            extra={"keys": PATH_KEYS},
+        ),
+    ] = {}
+
+
+class Amounts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Rates in US dollars."""
+
+    input: InputPrice
+    output: OutputPrice
+    cache_read: CacheReadPrice = None
+    cache_write: CacheWritePrice = None
+    cache_write_1h: CacheWrite1hPrice = None
+    web_search: WebSearchPrice = None
+
+
+class LongContextSpec(Amounts, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Rates for the whole request once its prompt is longer than `above`."""
+
+    above: Annotated[
+        Annotated[int, Meta(ge=0)],
+        Meta(
+            description="Prompt tokens (cached ones count) to be exceeded; for “from 200,000” write 199999."
+        ),
+    ]
+
+
+class PriceSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a model costs, where it is not what the price data says. A price of zero is a price."""
+
+    input: InputPrice | None = None
+    output: OutputPrice | None = None
+    cache_read: CacheReadPrice = None
+    cache_write: CacheWritePrice = None
+    cache_write_1h: CacheWrite1hPrice = None
+    web_search: WebSearchPrice = None
+    long_context: Annotated[
+        tuple[LongContextSpec, ...],
+        Meta(description="Other rates for long prompts; they reprice the whole request."),
+    ] = ()
+    service_tiers: Annotated[
+        dict[str, Amounts],
+        Meta(description="Other rates by the service tier that the provider says it served."),
+    ] = {}
+    same_as: Annotated[
+        Annotated[
+            str,
+            Meta(
+                pattern=r"^[^/\s]+(/\S+)?$",
+                extra={"expected": "a provider of the price data, or `provider/model`"},
+            ),
+        ]
+        | None,
+        Meta(
+            description="Instead of rates: the price data's for this `provider/model` (or `provider`: same "
+            "model id). For deployments under names of your own."
+        ),
+    ] = None
+    effective: Annotated[
+        datetime.date | None, Meta(description="First day (UTC) that it holds, `YYYY-MM-DD`; unset: always.")
+    ] = None
+    source: Annotated[str, Meta(description="Where the figures come from: a price page, a contract.")] = ""
+    verified: Annotated[
+        datetime.date | None, Meta(description="Day that somebody last compared them with the source.")
+    ] = None
+
+
+class RouteSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One place that requests for a model can go."""
+
+    provider: Annotated[str, Meta(description="Which of `providers`.")]
+    model: Annotated[
+        ModelName | None,
+        Meta(
+            description="The provider's own model id (or deployment); unset: the name that was asked for. "
+            "`{model}` in it stands for that name."
+        ),
+    ] = None
+    weight: Annotated[
+        Annotated[int, Meta(ge=1, le=10_000)],
+        Meta(description="Share of requests among routes of the same priority."),
+    ] = 1
+    priority: Annotated[Annotated[int, Meta(ge=0, le=1_000)], Meta(description="Lower is tried first.")] = 0
+
+
+class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A name that people ask for, and where requests for it go."""
+
+    routes: Annotated[
+        Annotated[tuple[RouteSpec, ...], Meta(min_length=1)], Meta(description="Where requests can go.")
+    ]
+    display_name: Annotated[str, Meta(description="What model pickers show; unset: the name.")] = ""
+    description: Annotated[str, Meta(description="A note for the people who edit the policy.")] = ""
+    aliases: Annotated[tuple[ModelName, ...], Meta(description="Other names for the same model.")] = ()
+    groups: Annotated[
+        Annotated[tuple[GroupName, ...], Meta(min_length=1)] | None,
+        Meta(description="Who may use it: of `access.groups`, or `everyone`; unset: see `access.default`."),
+    ] = None
+    max_output: Annotated[
+        Annotated[int, Meta(ge=1)] | None, Meta(description="Tokens it can generate in one answer.")
+    ] = None
+    context_window: Annotated[
+        Annotated[int, Meta(ge=1)] | None, Meta(description="Prompt tokens that fit.")
+    ] = None
+    price: Annotated[
+        PriceSpec | tuple[PriceSpec, ...] | None,
+        Meta(description="What it costs, if not what the price data says; a list if it changes by date."),
+    ] = None
+    agents: Annotated[
+        tuple[Tool, ...],
+        Meta(
+            description="Tools whose default model it is: `claude`, `codex`, `gemini`, `opencode`, …; "
+            "`claude/small` for the model of a tool's side jobs."
+        ),
+    ] = ()
+
+
+class GroupSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A group of people. Those whom the directory puts in a group of this name belong to it as well."""
+
+    members: Annotated[
+        tuple[Member, ...], Meta(description="Mail addresses, or names of service accounts.")
+    ] = ()
+    description: Annotated[str, Meta(description="A note for the people who edit the policy.")] = ""
+    cost_center: Annotated[
+        str, Meta(description="Whom its members' usage is charged to, where the directory does not say.")
+    ] = ""
+
+
+Role = Literal["admin", "auditor", "finance"]
+
+
+class AccessSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Who may use what."""
+
+    default: Annotated[
+        Literal["allow", "deny"],
+        Meta(description="Whether everyone who is signed in may use a model that names no `groups`."),
+    ] = "allow"
+    contact: Annotated[
+        str, Meta(description="Where a person who is refused can ask, as it ends a sentence: `#ai-platform`.")
+    ] = ""
+    groups: Annotated[dict[GroupName, GroupSpec], Meta(description="Every group that a model may name.")] = {}
+    roles: Annotated[
+        dict[Role, tuple[Member, ...]],
+        Meta(description="Members by role. The owner is made at the first start."),
+    ] = {}
+
+
+class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What an organisation governs its coding agents with."""
+
+    version: Annotated[Literal[1], Meta(description="Version of this format: `1`.")]
+    providers: Annotated[
+        dict[ProviderId, ProviderSpec], Meta(description="Where models come from, by a name of your own.")
+    ] = {}
+    models: Annotated[
+        dict[ModelName, ModelSpec],
+        Meta(
+            description="What can be asked for. A name with `*` stands for every name that fits; "
+            "exact names come first, then aliases, then the pattern that fits most precisely."
+        ),
+    ] = {}
+    access: Annotated[AccessSpec, Meta(description="Who may use what.")] = AccessSpec()

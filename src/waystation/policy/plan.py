@@ -1,0 +1,241 @@
+"""The plan: a policy resolved and indexed, immutable, answering each request from dictionaries."""
+
+import math
+import random
+import re
+from collections.abc import Iterator, Mapping
+
+import msgspec
+
+from waystation.model import (
+    ModelEntry,
+    Operation,
+    PriceOverride,
+    Principal,
+    Provider,
+    Refusal,
+    Route,
+    Surface,
+    Wire,
+)
+from waystation.policy import refusals
+from waystation.policy.agents import choose_models
+from waystation.policy.checking import EVERYONE
+from waystation.policy.providers import Endpoint, EndpointTable
+
+_REMEMBERED = 4096
+"""Answers kept per set of groups, and sets of groups kept: names and groups come from outside."""
+_LONGEST_NAME = 256
+
+
+class Resolution(msgspec.Struct, frozen=True):
+    """Yes: this request may go to these routes."""
+
+    routes: tuple[Route, ...]
+    """Lowest priority number first; within a priority, as the policy lists them. `order` draws by weight."""
+    model_id: str
+    """The model's name in the policy; for a pattern, the name that was asked for."""
+    rule: str
+    """What let it pass, e.g. `models.gpt-5.groups`."""
+    max_output: int | None = None
+    """Tokens the model can generate in one answer, where the policy says."""
+
+    def order(self, rng: random.Random) -> tuple[Route, ...]:
+        """The routes in order of trial: by priority, within a priority at random by weight."""
+        if len(self.routes) == 1:
+            return self.routes
+        # Efraimidis and Spirakis: sorted by an exponential variate over the weight, it is a weighted draw.
+        keyed = [(r.priority, -math.log(1.0 - rng.random()) / r.weight, i) for i, r in enumerate(self.routes)]
+        return tuple(self.routes[i] for _, _, i in sorted(keyed))
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """What the policy adds to what the directory says about somebody."""
+
+    groups: frozenset[str]
+    """The principal's own groups and those whose `members` name it."""
+    roles: frozenset[str]
+    cost_center: str
+
+
+class CompiledModel(msgspec.Struct, frozen=True):
+    """One entry of `models`, its routes made. For a pattern, routes without a fixed model are templates."""
+
+    name: str
+    entry: ModelEntry
+    routes: tuple[Route, ...]
+    groups: frozenset[str] | None
+    group_order: tuple[str, ...]
+    max_output: int | None
+    agents: tuple[str, ...]
+    pattern: re.Pattern[str] | None = None
+
+    @property
+    def wires(self) -> tuple[Wire, ...]:
+        return tuple(dict.fromkeys(wire for route in self.routes for wire in route.provider.wires))
+
+    def speaking(self, wire: Wire, asked: str) -> tuple[Route, ...]:
+        """Routes whose provider speaks `wire`, with the model id that `asked` stands for."""
+        routes = tuple(r for r in self.routes if wire in r.provider.wires)
+        return tuple(_filled(r, asked) for r in routes) if self.pattern is not None else routes
+
+
+class Plan:
+    """Immutable, but for its memory of past answers. Swapped whole when the policy changes."""
+
+    def __init__(
+        self,
+        *,
+        version: int,
+        providers: dict[str, Provider],
+        models: dict[str, CompiledModel],
+        aliases: dict[str, str],
+        patterns: tuple[CompiledModel, ...],
+        open_by_default: bool,
+        contact: str,
+        members: dict[str, frozenset[str]],
+        roles: dict[str, frozenset[str]],
+        cost_centers: dict[str, str],
+        price_overrides: tuple[PriceOverride, ...],
+    ) -> None:
+        self.version = version
+        """Version of the stored policy; 0 for the embedded default."""
+        self.providers: Mapping[str, Provider] = providers
+        self.price_overrides = price_overrides
+        """Prices that the policy states, for `PriceBook.builtin(overrides=…)`."""
+        self._models = models
+        self._aliases = aliases
+        self._patterns = patterns
+        self._open = open_by_default
+        self._contact = contact
+        self._members = members
+        self._roles = roles
+        self._cost_centers = cost_centers
+        self._endpoints = EndpointTable(providers)
+        self._relevant = frozenset().union(
+            *(m.groups or () for m in (*models.values(), *patterns)), {EVERYONE}
+        )
+        self._views: dict[frozenset[str], _View] = {}
+        self._view_of: dict[frozenset[str], _View] = {}
+
+    def resolve(
+        self, principal: Principal, wire: Wire, operation: Operation, model: str
+    ) -> Resolution | Refusal:
+        """Where a request may go, or why it may not: two or three look-ups once seen.
+
+        COUNT_TOKENS is answered like GENERATE even where no provider can count (`endpoint` is then None, and
+        the caller estimates).
+        """
+        view = self._view(principal)
+        key = (wire, operation, model)
+        answer = view.answers.get(key)
+        if answer is None:
+            answer = self._decide(view, wire, operation, model)
+            while len(view.answers) >= _REMEMBERED:
+                view.answers.pop(next(iter(view.answers)), None)
+            view.answers[key] = answer
+        return answer
+
+    def models_for(self, principal: Principal, surface: Surface) -> tuple[ModelEntry, ...]:
+        """The models that a principal may ask for on a surface, in the policy's order; no patterns."""
+        view = self._view(principal)
+        found = view.lists.get(surface)
+        if found is None:
+            found = view.lists[surface] = tuple(
+                m.entry for m in self._usable(view) if any(w.surface is surface for w in m.wires)
+            )
+        return found
+
+    def agent_defaults(self, principal: Principal) -> dict[str, dict[str, object]]:
+        """What `way` sets each tool to, for this principal; see `agents.choose_models`."""
+        return choose_models([(m.entry, m.wires, m.agents) for m in self._usable(self._view(principal))])
+
+    def endpoint(
+        self, route: Route, wire: Wire, operation: Operation, stream: bool, action: str = ""
+    ) -> Endpoint | None:
+        """Where to send it; None where the provider has no address for such a request.
+
+        `action` tells Gemini's `batchEmbedContents` from `embedContent`, the one case in which the operation
+        does not say which path is meant.
+        """
+        return self._endpoints.find(route.provider, route.model, wire, operation, stream, action)
+
+    def standing(self, principal: Principal) -> Standing:
+        """Groups, roles and cost centre, with what the policy's `access` section adds by name."""
+        name = principal.name.lower()
+        groups = principal.groups | self._members.get(name, frozenset())
+        center = principal.cost_center
+        if not center:
+            center = next((c for group, c in self._cost_centers.items() if c and group in groups), "")
+        return Standing(groups, principal.roles | self._roles.get(name, frozenset()), center)
+
+    def _view(self, principal: Principal) -> "_View":
+        groups = principal.groups
+        if self._members:
+            extra = self._members.get(principal.name.lower())
+            if extra is not None:
+                groups = groups | extra
+        view = self._view_of.get(groups)
+        if view is None:
+            relevant = (groups | {EVERYONE}) & self._relevant
+            view = self._views.setdefault(relevant, _View(relevant))
+            while len(self._view_of) >= _REMEMBERED:
+                self._view_of.pop(next(iter(self._view_of)), None)
+            self._view_of[groups] = view
+        return view
+
+    def _decide(self, view: "_View", wire: Wire, operation: Operation, asked: str) -> Resolution | Refusal:
+        model = self._find(asked)
+        if model is None:
+            return refusals.unknown_model(asked, wire, self._names(view, wire))
+        name = asked if model.pattern is not None else model.name
+        if not self._allows(view, model):
+            rule = f"models.{model.name}.groups" if model.groups is not None else "access.default"
+            return refusals.not_allowed(name, model.group_order, rule, self._contact, self._names(view, wire))
+        routes = model.speaking(wire, asked)
+        if operation is Operation.EMBED:
+            routes = tuple(r for r in routes if self.endpoint(r, wire, operation, False) is not None)
+        if not routes:
+            usable = self._names(view, wire)
+            return refusals.no_route(name, wire, model.wires, f"models.{model.name}.routes", usable)
+        rule = f"models.{model.name}.groups" if model.groups is not None else f"models.{model.name}"
+        return Resolution(routes, name, rule, model.max_output)
+
+    def _find(self, asked: str) -> CompiledModel | None:
+        """Exact names before aliases before patterns."""
+        model = self._models.get(asked) or self._models.get(self._aliases.get(asked, ""))
+        if model is not None or not 0 < len(asked) <= _LONGEST_NAME or not asked.isprintable():
+            return model
+        for candidate in self._patterns:
+            if candidate.pattern is not None and candidate.pattern.fullmatch(asked):
+                return candidate
+        return None
+
+    def _allows(self, view: "_View", model: CompiledModel) -> bool:
+        return self._open if model.groups is None else not view.groups.isdisjoint(model.groups)
+
+    def _usable(self, view: "_View") -> Iterator[CompiledModel]:
+        return (m for m in self._models.values() if self._allows(view, m))
+
+    def _names(self, view: "_View", wire: Wire) -> list[str]:
+        """What the view may ask for over `wire`, for a refusal to suggest; patterns last."""
+        patterns = (m for m in self._patterns if self._allows(view, m))
+        return [m.name for m in (*self._usable(view), *patterns) if wire in m.wires]
+
+
+class _View:
+    """What everybody with the same relevant groups sees."""
+
+    __slots__ = ("answers", "groups", "lists")
+
+    def __init__(self, groups: frozenset[str]) -> None:
+        self.groups = groups
+        self.answers: dict[tuple[Wire, Operation, str], Resolution | Refusal] = {}
+        self.lists: dict[Surface, tuple[ModelEntry, ...]] = {}
+
+
+def _filled(route: Route, asked: str) -> Route:
+    model = route.model.replace("{model}", asked)
+    if model == route.model:
+        return route
+    return msgspec.structs.replace(route, id=f"{route.provider.id}/{model}", model=model)
