@@ -7,9 +7,8 @@ are only ever appended, so that old journals stay readable. A frame counts only 
 checksum holds; a run of zero bytes is never a frame.
 """
 
-from enum import IntEnum
 from struct import Struct
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from zlib import crc32
 
 LEAD = Struct("<II")
@@ -19,13 +18,13 @@ HEAD = Struct("<QB")
 OVERHEAD = LEAD.size + HEAD.size
 
 
-class Kind(IntEnum):
-    SETTLE = 1
-    """A finished attempt: becomes a row."""
-    BEGIN = 2
-    """An attempt that has been in flight for a while: only a crash turns it into a row."""
-    CARRIED = 3
-    """All attempts still in flight from before this frame have a BEGIN frame in this segment, ahead of it."""
+# Kinds of frame. Plain integers: packing an enum member costs as much again as packing the frame.
+SETTLE: Final = 1
+"""A finished attempt: becomes a row."""
+BEGIN: Final = 2
+"""An attempt that has been in flight for a while: only a crash turns it into a row."""
+CARRIED: Final = 3
+"""All attempts still in flight from before this frame have a BEGIN frame in this segment, ahead of it."""
 
 
 class Frame(NamedTuple):

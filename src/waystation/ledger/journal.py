@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from waystation.ledger.commit import GroupCommit, force_to_disk
-from waystation.ledger.frames import Kind, encode_frame
+from waystation.ledger.frames import BEGIN, CARRIED, SETTLE, encode_frame
 from waystation.ledger.recovery import Price, killed_rows, survey
 from waystation.ledger.segments import ensure_identity, segment_path, sync_directory
 from waystation.model import Attempt, Begin
@@ -110,7 +110,7 @@ class Journal:
             rows = killed_rows(found.orphans, found.last_life_us, self._price)
             fd = self._create_segment()
             opened.append(fd)
-            for frame in [*((Kind.SETTLE, self._encode(row)) for row in rows), (Kind.CARRIED, b"")]:
+            for frame in [*((SETTLE, self._encode(row)) for row in rows), (CARRIED, b"")]:
                 self._seq += 1
                 self._size += _write_whole(fd, encode_frame(self._seq, *frame))
                 self._written_seq = self._seq
@@ -170,7 +170,7 @@ class Journal:
             self._recent, self._less_recent = set(), self._recent
         if self._young.pop(attempt_id, None) is None:
             self._traced.pop(attempt_id, None)
-        if self._append(Kind.SETTLE, self._encode(a)):
+        if self._append(SETTLE, self._encode(a)):
             self.settled += 1
         else:
             self.lost += 1
@@ -229,7 +229,7 @@ class Journal:
 
     # Writing
 
-    def _append(self, kind: Kind, payload: bytes) -> bool:
+    def _append(self, kind: int, payload: bytes) -> bool:
         """Write a frame, or queue it behind others that could not be written; False if the queue is full."""
         commit = self._commit
         if commit is None:
@@ -291,7 +291,7 @@ class Journal:
     def _trace(self, attempt_ids: list[str]) -> None:
         for attempt_id in attempt_ids:
             begin = self._young[attempt_id]
-            if not self._append(Kind.BEGIN, self._encode(begin)):
+            if not self._append(BEGIN, self._encode(begin)):
                 return
             self._traced[attempt_id] = self._young.pop(attempt_id)
 
@@ -329,11 +329,11 @@ class Journal:
         """Repeat the begin records of what is in flight, so that older segments may go."""
         self._carry_due = True
         for begin in self._traced.values():
-            if self._backlog or not self._append(Kind.BEGIN, self._encode(begin)):
+            if self._backlog or not self._append(BEGIN, self._encode(begin)):
                 return
         if self._backlog:
             return
-        self._append(Kind.CARRIED, b"")
+        self._append(CARRIED, b"")
         self._carry_due = bool(self._backlog)
         self._limit = max(self._segment_bytes, 2 * self._size)
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from waystation.ledger.frames import Kind, scan
+from waystation.ledger.frames import BEGIN, CARRIED, SETTLE, scan
 from waystation.ledger.segments import Segment, list_segments, sync_directory
 from waystation.model import Attempt, Begin, EndedBy, Operation, Outcome, UsageSource
 
@@ -52,15 +52,15 @@ def survey(directory: Path) -> Survey:
         last_seq = max(last_seq, frames[-1].seq if frames else segment.first_seq - 1)
         carried = False
         for frame in frames:
-            if frame.kind == Kind.SETTLE:
+            if frame.kind == SETTLE:
                 done = read_settled(frame.payload)
                 settled.add(done.attempt_id)
                 last_life = max(last_life, done.ended_us)
-            elif frame.kind == Kind.BEGIN:
+            elif frame.kind == BEGIN:
                 begin = read_begin(frame.payload)
                 begun.setdefault(begin.attempt_id, begin)
                 last_life = max(last_life, begin.started_us)
-            elif frame.kind == Kind.CARRIED:
+            elif frame.kind == CARRIED:
                 carried = True
         if carried:  # nothing older can still be in flight
             break
