@@ -28,7 +28,7 @@ def answer(ask: Ask) -> Answer:
     wish = parse(words)
     if ask.schema is not None and not ask.tools:
         return Answer((*_thoughts(ask, wish), Text(_json(ask, words))))
-    if not ask.tools and _TITLE.search(ask.system[:2000] or words):
+    if is_aside(ask):
         return Answer((Text(title(words)),))
     if ask.must_call is not None and ask.rounds == 0 and ask.tools:
         return _forced(ask, wish)
@@ -36,10 +36,15 @@ def answer(ask: Ask) -> Answer:
         return Answer(
             (Text(f"{LABEL} The tool reported an error, so I stop here: {_quote(ask.results[-1].text)}"),)
         )
-    batches = _batches(ask, wish)
+    batches = _batches(wish)
     if ask.rounds < len(batches) and ask.tools:
         return _work(ask, wish, batches[ask.rounds])
     return Answer((*_thoughts(ask, wish), Text(_closing(ask, wish, words, bool(batches)))))
+
+
+def is_aside(ask: Ask) -> bool:
+    """Whether this is a tool's own side call for a title or a summary and not the person's conversation."""
+    return not ask.tools and _TITLE.search(ask.system[:2000]) is not None
 
 
 def title(words: str) -> str:
@@ -60,7 +65,7 @@ def _thoughts(ask: Ask, wish: Wish) -> tuple[Thinking, ...]:
     return (Thinking(f"This is a rehearsal, so I only act out thinking about {about}."),)
 
 
-def _batches(ask: Ask, wish: Wish) -> list[tuple[Job, ...]]:
+def _batches(wish: Wish) -> list[tuple[Job, ...]]:
     """Jobs one round at a time, or all in one round where the words say parallel."""
     if not wish.parallel:
         return [(job,) for job in wish.jobs]

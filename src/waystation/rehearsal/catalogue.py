@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from waystation.model import Surface
 from waystation.rehearsal.ask import Json
 
 ANTHROPIC = ("claude-opus-4-5", "claude-sonnet-4-5", "claude-haiku-4-5", "rehearsal")
@@ -77,3 +78,18 @@ def gemini_page(size: int, token: str | None) -> Json:
     if start + size < len(GEMINI):
         page["nextPageToken"] = str(start + size)
     return page
+
+
+def listed(surface: Surface, model: str, query: dict[str, str]) -> Json:
+    """The list, a page of it, or the one model that the path names."""
+    if surface is Surface.ANTHROPIC:
+        if model:
+            return anthropic_model(model)
+        limit = int(query["limit"]) if query.get("limit", "").isdigit() else 20
+        return anthropic_page(limit, query.get("after_id"), query.get("before_id"))
+    if surface is Surface.OPENAI:
+        return openai_model(model) if model else openai_list()
+    if model:
+        return gemini_model(model)
+    size = int(query["pageSize"]) if query.get("pageSize", "").isdigit() else 50
+    return gemini_page(size, query.get("pageToken"))

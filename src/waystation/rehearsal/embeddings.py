@@ -25,6 +25,8 @@ def vector(text: str, dimensions: int) -> list[float]:
 
 def openai(body: Json) -> Json:
     """`POST /embeddings`. Raises Rejection."""
+    if not isinstance(body.get("model"), str):
+        raise Rejection(400, "you must provide a model parameter", kind="invalid_request_error")
     texts = _inputs(body.get("input"))
     size = body.get("dimensions") or OPENAI_DIMENSIONS
     if not isinstance(size, int) or not 1 <= size <= GEMINI_DIMENSIONS:

@@ -80,6 +80,8 @@ class Reply(msgspec.Struct):
     """Played before the status line: pauses, a reset, raw 1xx responses."""
     close: bool = False
     """Say `connection: close` and close after the response."""
+    close_quietly: bool = False
+    """Close after the response without having said so."""
 
     @classmethod
     def whole(cls, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> Reply:

@@ -6,57 +6,47 @@ import hashlib
 import re
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 
 from waystation.model import Operation, Surface, Usage, Wire
-from waystation.rehearsal import agent, catalogue, embeddings, refusals
+from waystation.rehearsal import agent, catalogue, embeddings, refusals, spoiling
+from waystation.rehearsal.addresses import Place, find, streams_array, surface_of, wants_sse
+from waystation.rehearsal.admission import decoded, refuse_key
 from waystation.rehearsal.answer import Answer, Ids
 from waystation.rehearsal.ask import Ask, Json, Rejection
 from waystation.rehearsal.exchange import Framing, Reply, Request
+from waystation.rehearsal.faults import BadFault, Fault, directives
 from waystation.rehearsal.provider_headers import key_of, provider_headers
 from waystation.rehearsal.reading import chat as read_chat
 from waystation.rehearsal.reading import generate as read_generate
 from waystation.rehearsal.reading import messages as read_messages
 from waystation.rehearsal.reading import responses as read_responses
-from waystation.rehearsal.speaking import chat, generate, messages, responses
-from waystation.rehearsal.speaking.events import Event
+from waystation.rehearsal.script import Facts, Prompter, Script, Step
+from waystation.rehearsal.speaking import speak_body, speak_events
 from waystation.rehearsal.tokens import PromptCache, limited, prompt_tokens, said_tokens
 
-_GEMINI = re.compile(r"^/gemini/v1(?:beta|alpha)?/models/(?P<model>[^/:]+(?:/[^/:]+)*)(?::(?P<verb>\w+))?$")
 _COUNTS_WRITES = re.compile(r"^gpt-(?:5\.(?:[6-9]|\d\d)|[6-9])")
 """OpenAI reports (and bills) cache writes from GPT-5.6 on."""
-_REMEMBERED_RESPONSES = 1000
-
-
-class Place(msgspec.Struct, frozen=True):
-    """What an address is for."""
-
-    surface: Surface
-    wire: Wire | None
-    operation: Operation
-    model: str = ""
-    verb: str = ""
+_REMEMBERED = 1000
 
 
 class Rehearsal:
-    """One rehearsal provider: its memory of prompts and responses, its clock and the keys it accepts.
+    """One rehearsal provider: its script, its memory of prompts and responses, and its clock (Unix seconds).
 
-    `keys`: None accepts any key that is not empty. `clock` gives Unix seconds.
+    The same requests in the same order get the same bytes, as long as the clock says the same. Memory is
+    bounded, whatever is asked.
     """
 
-    def __init__(
-        self,
-        *,
-        keys: Iterable[str] | None = None,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
-        self._keys = frozenset(keys) if keys is not None else None
+    def __init__(self, script: Script = Script(), *, clock: Callable[[], float] = time.time) -> None:  # noqa: B008 - frozen
+        self.prompter = Prompter(script)
+        self._keys = frozenset(script.keys) if script.keys is not None else None
         self._clock = clock
         self._cache = PromptCache(clock)
         self._responses: OrderedDict[str, list[Json]] = OrderedDict()
+        self._directed: OrderedDict[bytes, int] = OrderedDict()
         self._count = 0
 
     def reply(self, request: Request) -> Reply:
@@ -67,65 +57,40 @@ class Rehearsal:
         if place is None:
             surface = surface_of(request.path)
             if surface is None:
-                return Reply.whole(
-                    404, [(b"content-type", b"text/plain")], b"Not Found: no provider is rehearsed here.\n"
-                )
-            return self._refuse(
-                request, surface, refusals.rejection(surface, 404, f"Not Found: {request.path}"), number
-            )
+                plain = [(b"content-type", b"text/plain; charset=utf-8")]
+                return Reply.whole(404, plain, b"Nothing is rehearsed at this address.\n")
+            missing = refusals.rejection(surface, 404, f"Not Found: {request.path}")
+            return self._refuse(request, surface, missing, number)
+        key = key_of(request, place.surface)
         try:
-            self._admit(request, place.surface)
-            return self._serve(request, place, number)
+            if not key or (self._keys is not None and key not in self._keys):
+                raise refuse_key(place.surface, key)
+            return self._serve(request, place, key, number)
         except Rejection as refused:
-            return self._refuse(
-                request, place.surface, refused, number, listed=_streams_array(request, place)
-            )
+            return self._refuse(request, place.surface, refused, number, listed=streams_array(request, place))
 
-    def _admit(self, request: Request, surface: Surface) -> None:
-        """Raises Rejection in the provider's own words for a missing or unknown key."""
-        key = key_of(request, surface)
-        if key and (self._keys is None or key in self._keys):
-            return
-        if surface is Surface.ANTHROPIC:
-            missing = "x-api-key header is required"
-            raise Rejection(401, missing if not key else "invalid x-api-key", kind="authentication_error")
-        if surface is Surface.GEMINI:
-            if key:
-                raise Rejection(
-                    400, "API key not valid. Please pass a valid API key.", kind="INVALID_ARGUMENT"
-                )
-            raise Rejection(
-                403,
-                "Method doesn't allow unregistered callers (callers without established identity). "
-                "Please use API Key or other form of API consumer identity to call this API.",
-                kind="PERMISSION_DENIED",
-            )
-        if key:
-            raise Rejection(
-                401,
-                "Incorrect API key provided. You can find your API key at https://platform.openai.com/account/api-keys.",
-                kind="invalid_request_error",
-                code="invalid_api_key",
-            )
-        raise Rejection(
-            401,
-            "You didn't provide an API key. You need to provide your API key in an Authorization header using "
-            "Bearer auth (i.e. Authorization: Bearer YOUR_KEY).",
-            kind="invalid_request_error",
-        )
-
-    def _serve(self, request: Request, place: Place, number: int) -> Reply:
-        if place.operation is Operation.LIST_MODELS:
-            return self._json(request, place, _models(request, place), number)
-        body = _decoded(request, place.surface)
-        if place.surface is Surface.ANTHROPIC and request.header("anthropic-version") is None:
-            raise Rejection(400, "anthropic-version: header is required", kind="invalid_request_error")
-        if place.operation is Operation.EMBED:
-            return self._json(request, place, _embedded(place, body), number)
-        ask = self._ask(place, body)
-        if place.operation is Operation.COUNT_TOKENS:
-            return self._json(request, place, _counted(place, prompt_tokens(ask.parts)), number)
-        return self._generate(request, place, ask, number)
+    def _serve(self, request: Request, place: Place, key: str, number: int) -> Reply:
+        ask, body, model = None, {}, place.model
+        if place.operation is not Operation.LIST_MODELS:
+            body = decoded(request, place.surface)
+            model = model or str(body.get("model", ""))
+        if place.operation in (Operation.GENERATE, Operation.COUNT_TOKENS):
+            ask = self._ask(place, body)
+        step, faults = self._staged(Facts(place.operation, place.wire, model, key, ask))
+        wire = place.wire or _ANY_WIRE[place.surface]
+        refusing = next((f for f in faults if f.kind == "status"), None)
+        if refusing is not None:
+            refused = spoiling.refusal_of(refusing, wire)
+            listed = streams_array(request, place)
+            reply = self._refuse(request, place.surface, refused, number, listed=listed)
+        elif ask is not None and place.operation is Operation.GENERATE:
+            reply = self._generate(request, place, ask, key, step, faults, number)
+        else:
+            reply = self._whole(request, place, _looked_up(request, place, body, ask), faults, number)
+        if step is not None:
+            reply.headers += [(k.encode(), v.encode()) for k, v in step.headers.items()]
+        spoiling.spoil_reply(reply, faults)
+        return reply
 
     def _ask(self, place: Place, body: Json) -> Ask:
         if place.wire is Wire.MESSAGES:
@@ -155,22 +120,75 @@ class Rehearsal:
             )
         return items
 
-    def _generate(self, request: Request, place: Place, ask: Ask, number: int) -> Reply:
-        said = agent.answer(ask)
-        limited(said, ask)
-        said.usage = self._usage(request, place, ask, said)
-        ids = Ids(hashlib.blake2b(request.path.encode() + b"\n" + request.body, digest_size=32).digest())
-        now = int(self._clock())
-        if ask.stream:
-            return self._stream(request, place, _events(request, ask, said, ids, now), number)
-        whole = _body(ask, said, ids, now)
-        if ask.wire is Wire.RESPONSES:
-            self._remember(ask, whole)
-        return self._json(request, place, whole, number)
+    def _staged(self, facts: Facts) -> tuple[Step | None, list[Fault]]:
+        """The script's step for this request, and the faults due now: the step's, then the prompt's own."""
+        step, faults = None, []
+        cued = self.prompter.cue(facts)
+        if cued is not None:
+            step, played = cued
+            faults += [f for f in step.parsed_faults() if _is_due(f, played)]
+        if facts.ask is not None and facts.operation is Operation.GENERATE and not agent.is_aside(facts.ask):
+            try:
+                directed = directives(facts.ask)
+            except BadFault as bad:
+                message = f"[rehearsal] {bad}"
+                surface = facts.ask.wire.surface
+                raise refusals.rejection(surface, 400, message) from None
+            if directed:
+                count = self._counted(facts.key, facts.ask)
+                faults += [f for f in directed if _is_due(f, count)]
+        return step, faults
 
-    def _usage(self, request: Request, place: Place, ask: Ask, said: Answer) -> Usage:
+    def _counted(self, key: str, ask: Ask) -> int:
+        """How often this prompt with a directive was seen before from this key."""
+        name = hashlib.blake2b("\n".join((key, ask.wire, ask.prompt)).encode(), digest_size=16).digest()
+        before = self._directed.pop(name, 0)
+        self._directed[name] = before + 1
+        while len(self._directed) > _REMEMBERED:
+            self._directed.popitem(last=False)
+        return before
+
+    def _generate(
+        self,
+        request: Request,
+        place: Place,
+        ask: Ask,
+        key: str,
+        step: Step | None,
+        faults: Sequence[Fault],
+        number: int,
+    ) -> Reply:
+        said = self._answer(ask, key, step, faults)
+        seed = hashlib.blake2b(request.path.encode() + b"\n" + request.body, digest_size=32).digest()
+        now = int(self._clock())
+        if ask.wire is Wire.RESPONSES and ask.body.get("store") is not False:
+            self._remember(ask, speak_body(ask, said, Ids(seed), now))
+        if not ask.stream:
+            return self._whole(request, place, speak_body(ask, said, Ids(seed), now), faults, number)
+        sse = wants_sse(request)
+        events = speak_events(ask, said, Ids(seed), now, sse=sse)
+        kind = b"text/event-stream; charset=utf-8"
+        if place.surface is Surface.GEMINI:
+            kind = b"text/event-stream" if sse else b"application/json; charset=UTF-8"
+        headers = [*self._headers(request, place.surface, kind, number), (b"cache-control", b"no-cache")]
+        return Reply(200, headers, spoiling.spoil_events(events, ask.wire, faults), Framing.CHUNKED)
+
+    def _answer(self, ask: Ask, key: str, step: Step | None, faults: Sequence[Fault]) -> Answer:
+        if step is not None and step.words:
+            ask = msgspec.structs.replace(ask, prompt=step.words)
+        said = (step.answer() if step is not None else None) or agent.answer(ask)
+        spoiling.spoil_answer(said, faults)
+        limited(said, ask)
+        if step is not None and step.finish is not None:
+            said.finish = step.finish
+        scripted = step.usage if step is not None else None
+        said.usage = scripted if scripted is not None else self._usage(ask, key, said)
+        spoiling.spoil_usage(said, faults)
+        return said
+
+    def _usage(self, ask: Ask, key: str, said: Answer) -> Usage:
         output, reasoning = said_tokens(said)
-        owner = "\n".join((key_of(request, place.surface) or "", ask.wire, ask.model)).encode()
+        owner = "\n".join((key, ask.wire, ask.model)).encode()
         if ask.wire is Wire.MESSAGES:
             prompt = self._cache.explicit(owner, ask.parts)
         else:
@@ -179,15 +197,10 @@ class Rehearsal:
         return msgspec.structs.replace(prompt, output=output, reasoning=reasoning)
 
     def _remember(self, ask: Ask, whole: Json) -> None:
-        if ask.body.get("store") is False:
-            return
         earlier = self._responses.get(str(ask.body.get("previous_response_id")), [])
-        self._responses[whole["id"]] = [
-            *earlier,
-            *read_responses.as_items(ask.body.get("input")),
-            *whole["output"],
-        ]
-        while len(self._responses) > _REMEMBERED_RESPONSES:
+        given = read_responses.as_items(ask.body.get("input"))
+        self._responses[whole["id"]] = [*earlier, *given, *whole["output"]]
+        while len(self._responses) > _REMEMBERED:
             self._responses.popitem(last=False)
 
     def _headers(
@@ -195,19 +208,17 @@ class Rehearsal:
     ) -> list[tuple[bytes, bytes]]:
         return [(b"content-type", kind), *provider_headers(request, surface, number, self._clock())]
 
-    def _json(self, request: Request, place: Place, body: Json, number: int) -> Reply:
-        kind = b"application/json; charset=UTF-8" if place.surface is Surface.GEMINI else b"application/json"
-        return Reply.whole(
-            200, self._headers(request, place.surface, kind, number), msgspec.json.encode(body)
-        )
-
-    def _stream(self, request: Request, place: Place, events: Iterator[Event], number: int) -> Reply:
-        kind = b"text/event-stream; charset=utf-8"
+    def _whole(
+        self, request: Request, place: Place, body: Json, faults: Sequence[Fault], number: int
+    ) -> Reply:
+        kind = b"application/json"
         if place.surface is Surface.GEMINI:
-            kind = b"text/event-stream" if _wants_sse(request) else b"application/json; charset=UTF-8"
-        headers = self._headers(request, place.surface, kind, number)
-        headers.append((b"cache-control", b"no-cache"))
-        return Reply(200, headers, (e.data for e in events), Framing.CHUNKED)
+            kind = b"application/json; charset=UTF-8"
+        encoded = msgspec.json.encode(body)
+        reply = Reply.whole(200, self._headers(request, place.surface, kind, number), encoded)
+        if faults:
+            spoiling.spoil_whole(reply, encoded, place.wire or _ANY_WIRE[place.surface], faults)
+        return reply
 
     def _refuse(
         self, request: Request, surface: Surface, refused: Rejection, number: int, *, listed: bool = False
@@ -219,117 +230,24 @@ class Rehearsal:
         return Reply.whole(refused.status, headers, msgspec.json.encode([body] if listed else body))
 
 
-def surface_of(path: str) -> Surface | None:
-    name = path.split("/", 2)[1] if path.startswith("/") else ""
-    return Surface(name) if name in set(Surface) else None
+_ANY_WIRE = {Surface.ANTHROPIC: Wire.MESSAGES, Surface.OPENAI: Wire.CHAT, Surface.GEMINI: Wire.GENERATE}
 
 
-def find(request: Request) -> Place | None:
-    """What the request's method and path ask for; None where the provider has nothing there."""
-    path = request.path.rstrip("/")
-    fixed = _PLACES.get((request.method, path))
-    if fixed is not None:
-        return fixed
-    if request.method == "GET":
-        for surface, prefix in (
-            (Surface.ANTHROPIC, "/anthropic/v1/models/"),
-            (Surface.OPENAI, "/openai/v1/models/"),
-        ):
-            if path.startswith(prefix):
-                return Place(surface, None, Operation.LIST_MODELS, path[len(prefix) :])
-    match = _GEMINI.match(path)
-    if match is None:
-        return None
-    model, verb = match["model"], match["verb"]
-    if request.method == "GET" and verb is None:
-        return Place(Surface.GEMINI, None, Operation.LIST_MODELS, model)
-    operation = _GEMINI_VERBS.get(verb or "")
-    if request.method != "POST" or operation is None:
-        return None
-    wire = Wire.GENERATE if operation is not Operation.EMBED else None
-    return Place(Surface.GEMINI, wire, operation, model, verb or "")
+def _is_due(fault: Fault, before: int) -> bool:
+    """Whether a fault strikes the request that `before` others like it came before."""
+    return before >= fault.skip and (not fault.times or before < fault.skip + fault.times)
 
 
-_PLACES = {
-    ("POST", "/anthropic/v1/messages"): Place(Surface.ANTHROPIC, Wire.MESSAGES, Operation.GENERATE),
-    ("POST", "/anthropic/v1/messages/count_tokens"): Place(
-        Surface.ANTHROPIC, Wire.MESSAGES, Operation.COUNT_TOKENS
-    ),
-    ("GET", "/anthropic/v1/models"): Place(Surface.ANTHROPIC, None, Operation.LIST_MODELS),
-    ("POST", "/openai/v1/responses"): Place(Surface.OPENAI, Wire.RESPONSES, Operation.GENERATE),
-    ("POST", "/openai/v1/responses/input_tokens"): Place(
-        Surface.OPENAI, Wire.RESPONSES, Operation.COUNT_TOKENS
-    ),
-    ("POST", "/openai/v1/chat/completions"): Place(Surface.OPENAI, Wire.CHAT, Operation.GENERATE),
-    ("POST", "/openai/v1/embeddings"): Place(Surface.OPENAI, Wire.EMBEDDINGS, Operation.EMBED),
-    ("GET", "/openai/v1/models"): Place(Surface.OPENAI, None, Operation.LIST_MODELS),
-    ("GET", "/gemini/v1beta/models"): Place(Surface.GEMINI, None, Operation.LIST_MODELS),
-}
-_GEMINI_VERBS = {
-    "generateContent": Operation.GENERATE,
-    "streamGenerateContent": Operation.GENERATE,
-    "countTokens": Operation.COUNT_TOKENS,
-    "embedContent": Operation.EMBED,
-    "batchEmbedContents": Operation.EMBED,
-}
-
-
-def _wants_sse(request: Request) -> bool:
-    return request.query.get("alt") == ["sse"]
-
-
-def _streams_array(request: Request, place: Place) -> bool:
-    return place.verb == "streamGenerateContent" and not _wants_sse(request)
-
-
-def _decoded(request: Request, surface: Surface) -> Json:
-    coding = request.header("content-encoding")
-    if coding not in (None, "", "identity"):
-        raise refusals.rejection(surface, 415, f"Content-Encoding {coding} is not supported.")
-    try:
-        body = msgspec.json.decode(request.body)
-    except (msgspec.DecodeError, RecursionError):
-        body = None
-    if isinstance(body, dict):
-        return body
-    if surface is Surface.GEMINI:
-        raise Rejection(400, "Invalid JSON payload received.", kind="INVALID_ARGUMENT")
-    if surface is Surface.ANTHROPIC:
-        raise Rejection(400, "The request body is not valid JSON", kind="invalid_request_error")
-    raise Rejection(
-        400,
-        "We could not parse the JSON body of your request. (HINT: This likely means you aren't using your HTTP "
-        "library correctly. The OpenAI API expects a JSON payload, but what was sent was not valid JSON.)",
-        kind="invalid_request_error",
-    )
-
-
-def _models(request: Request, place: Place) -> Json:
-    query = {name: values[0] for name, values in request.query.items()}
-    if place.model:
-        shown = {
-            Surface.ANTHROPIC: catalogue.anthropic_model,
-            Surface.OPENAI: catalogue.openai_model,
-            Surface.GEMINI: catalogue.gemini_model,
-        }
-        return shown[place.surface](place.model)
-    if place.surface is Surface.ANTHROPIC:
-        limit = int(query["limit"]) if query.get("limit", "").isdigit() else 20
-        return catalogue.anthropic_page(limit, query.get("after_id"), query.get("before_id"))
-    if place.surface is Surface.OPENAI:
-        return catalogue.openai_list()
-    size = int(query["pageSize"]) if query.get("pageSize", "").isdigit() else 50
-    return catalogue.gemini_page(size, query.get("pageToken"))
-
-
-def _embedded(place: Place, body: Json) -> Json:
-    if place.surface is Surface.GEMINI:
-        return (
-            embeddings.gemini_batch(body) if place.verb == "batchEmbedContents" else embeddings.gemini(body)
-        )
-    if not isinstance(body.get("model"), str):
-        raise Rejection(400, "you must provide a model parameter", kind="invalid_request_error")
-    return embeddings.openai(body)
+def _looked_up(request: Request, place: Place, body: Json, ask: Ask | None) -> Json:
+    """Answers that need no model: lists, counts, embeddings."""
+    if ask is not None:
+        return _counted(place, prompt_tokens(ask.parts))
+    if place.operation is Operation.EMBED:
+        if place.surface is Surface.GEMINI:
+            batch = place.verb == "batchEmbedContents"
+            return embeddings.gemini_batch(body) if batch else embeddings.gemini(body)
+        return embeddings.openai(body)
+    return catalogue.listed(place.surface, place.model, {k: v[0] for k, v in request.query.items()})
 
 
 def _counted(place: Place, count: int) -> Json:
@@ -338,23 +256,3 @@ def _counted(place: Place, count: int) -> Json:
     if place.wire is Wire.RESPONSES:
         return {"object": "response.input_tokens", "input_tokens": count}
     return {"totalTokens": count, "promptTokensDetails": [{"modality": "TEXT", "tokenCount": count}]}
-
-
-def _body(ask: Ask, said: Answer, ids: Ids, now: int) -> Json:
-    if ask.wire is Wire.MESSAGES:
-        return messages.body(ask, said, ids)
-    if ask.wire is Wire.RESPONSES:
-        return responses.body(ask, said, ids, now)
-    if ask.wire is Wire.CHAT:
-        return chat.body(ask, said, ids, now)
-    return generate.body(ask, said, ids)
-
-
-def _events(request: Request, ask: Ask, said: Answer, ids: Ids, now: int) -> Iterator[Event]:
-    if ask.wire is Wire.MESSAGES:
-        return messages.events(ask, said, ids)
-    if ask.wire is Wire.RESPONSES:
-        return responses.events(ask, said, ids, now)
-    if ask.wire is Wire.CHAT:
-        return chat.events(ask, said, ids, now)
-    return generate.events(ask, said, ids) if _wants_sse(request) else generate.array(ask, said, ids)

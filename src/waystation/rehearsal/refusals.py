@@ -57,7 +57,6 @@ _MESSAGES = {
     504: "The request timed out.",
     529: "Overloaded",
 }
-_STATUS_OF_ANTHROPIC = {kind: status for status, kind in _ANTHROPIC_KINDS.items() if status != 405}
 
 
 def rejection(
@@ -106,10 +105,12 @@ def in_stream(wire: Wire, refused: Rejection, sequence_number: int = 0) -> Event
     return unnamed(Role.TERMINAL, {"error": openai_error(refused)})
 
 
-def status_of_anthropic(kind: str) -> int:
-    """The status that an Anthropic error type has outside a stream."""
-    return _STATUS_OF_ANTHROPIC.get(kind, 500)
-
-
-def encode(of: Any) -> bytes:
-    return msgspec.json.encode(of)
+def failed_response(refused: Rejection, sequence_number: int, created: Event | None) -> Event:
+    """`response.failed` as the last event of the stream that `created` began, without usage."""
+    response: Json = {"id": "resp_rehearsal", "object": "response", "output": []}
+    if created is not None:
+        response = msgspec.json.decode(created.data.partition(b"data: ")[2])["response"]
+    response["status"] = "failed"
+    response["error"] = {"code": refused.code or "server_error", "message": refused.message}
+    said = {"type": "response.failed", "sequence_number": sequence_number, "response": response}
+    return named(Role.TERMINAL, said)

@@ -12,7 +12,7 @@ import socket
 import struct
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from http import HTTPStatus
 from types import TracebackType
 from typing import Self
@@ -21,6 +21,7 @@ import httptools
 
 from waystation.rehearsal.exchange import Break, Framing, Headers, Move, Pause, Reply, Request
 from waystation.rehearsal.provider import Rehearsal
+from waystation.rehearsal.script import Script, Step
 
 _LARGEST_BODY = 256 * 1024 * 1024
 _REASONS = {s.value: s.phrase.encode() for s in HTTPStatus} | {529: b"Overloaded"}
@@ -81,15 +82,14 @@ class RehearsalServer:
 
     def __init__(
         self,
-        rehearsal: Rehearsal | None = None,
+        script: Script = Script(),  # noqa: B008 - frozen
         *,
         host: str = "127.0.0.1",
         port: int = 0,
-        keys: Iterable[str] | None = None,
         clock: Callable[[], float] = time.time,
         record: int = 1000,
     ) -> None:
-        self.rehearsal = rehearsal if rehearsal is not None else Rehearsal(keys=keys, clock=clock)
+        self.rehearsal = Rehearsal(script, clock=clock)
         self.host = host
         self.port = port
         self.requests: list[Recorded] = []
@@ -102,6 +102,10 @@ class RehearsalServer:
         """Base URL without a trailing slash; append `/anthropic`, `/openai/v1` or `/gemini`."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"http://{host}:{self.port}"
+
+    def play(self, *steps: Step) -> None:
+        """Append steps to the script; they take effect with the next request."""
+        self.rehearsal.prompter.add(*steps)
 
     async def start(self) -> Self:
         loop = asyncio.get_running_loop()
@@ -237,7 +241,7 @@ class _Connection(asyncio.Protocol):
             ended = await self._play(request, reply, recorded)
             self._answering = None
             recorded.finished_at = time.monotonic()
-            if ended or reply.close or not keep_alive or reply.framing is Framing.UNTIL_CLOSE:
+            if ended or not keep_alive or _closes(reply):
                 if self._transport is not None:
                     self._transport.close()
                 return
@@ -299,6 +303,10 @@ class _Connection(asyncio.Protocol):
             with contextlib.suppress(OSError):
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._transport.abort()
+
+
+def _closes(reply: Reply) -> bool:
+    return reply.close or reply.close_quietly or reply.framing is Framing.UNTIL_CLOSE
 
 
 def _head(reply: Reply) -> bytes:

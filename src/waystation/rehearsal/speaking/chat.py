@@ -40,10 +40,11 @@ def body(ask: Ask, answer: Answer, ids: Ids, now: int) -> Json:
                 "finish_reason": _FINISH_REASONS[answer.finish],
             }
         ],
-        "usage": usage(answer.usage),
         "service_tier": answer.usage.tier or "default",
         "system_fingerprint": "fp_rehearsal",
     }
+    if answer.usage_known:
+        whole["usage"] = usage(answer.usage)
     return whole
 
 

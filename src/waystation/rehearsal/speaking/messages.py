@@ -27,14 +27,16 @@ def body(ask: Ask, answer: Answer, ids: Ids) -> Json:
     message["content"] = [_block(said, ids, whole=True) for said in answer.said]
     message["stop_reason"] = _STOP_REASONS[answer.finish]
     message["stop_sequence"] = answer.stop_sequence
-    message["usage"] = usage(answer.usage)
+    if answer.usage_known:
+        message["usage"] = usage(answer.usage)
     return message
 
 
 def events(ask: Ask, answer: Answer, ids: Ids) -> Iterator[Event]:
     message = _message(ask, ids)
     first = answer.first_usage or answer.usage
-    message["usage"] = usage(first, output=1)
+    if answer.usage_known:
+        message["usage"] = usage(first, output=1)
     yield named(Role.PREAMBLE, {"type": "message_start", "message": message})
     for index, said in enumerate(answer.said):
         start = {
@@ -48,11 +50,12 @@ def events(ask: Ask, answer: Answer, ids: Ids) -> Iterator[Event]:
         for delta in _deltas(said):
             yield named(Role.CONTENT, {"type": "content_block_delta", "index": index, "delta": delta})
         yield named(Role.CONTENT, {"type": "content_block_stop", "index": index})
-    closing = {
+    closing: Json = {
         "type": "message_delta",
         "delta": {"stop_reason": _STOP_REASONS[answer.finish], "stop_sequence": answer.stop_sequence},
-        "usage": _delta_usage(answer.usage),
     }
+    if answer.usage_known:
+        closing["usage"] = _delta_usage(answer.usage)
     yield named(Role.CLOSING, closing)
     yield named(Role.TERMINAL, {"type": "message_stop"})
 
@@ -66,7 +69,6 @@ def _message(ask: Ask, ids: Ids) -> Json:
         "content": [],
         "stop_reason": None,
         "stop_sequence": None,
-        "usage": None,
     }
 
 

@@ -1,0 +1,162 @@
+"""The faults that can be rehearsed, and their one-line grammar: `KIND [OPTION=VALUE …]`, joined by `;`.
+
+The same text works in a script file, in a test and in a prompt: `[[rehearse: 429 retry-after=3 times=1]]`.
+docs/rehearsal.md lists them for people.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import shlex
+from collections.abc import Callable, Iterable
+
+import msgspec
+
+from waystation.rehearsal.ask import Ask
+
+_DIRECTIVE = re.compile(r"\[\[\s*rehearse:\s*(.*?)\s*\]\]", re.DOTALL)
+
+
+class BadFault(ValueError):
+    """The text names no fault that can be rehearsed. The message says what is wrong and what was meant, if near."""
+
+
+def _number(text: str) -> str:
+    float(text)
+    return text
+
+
+def _whole(text: str) -> str:
+    int(text)
+    return text
+
+
+def _place(text: str) -> str:
+    if text not in PLACES:
+        int(text)
+    return text
+
+
+def _words(text: str) -> str:
+    return text
+
+
+PLACES = ("start", "head", "first", "content", "end")
+"""`start`: before any byte of the answer. `head`: after the status and headers. `first`: before the first content.
+`content`: after the third content event, or before what follows the content if that is sooner. `end`: before the
+terminal event. A number: after so many events."""
+
+_Option = Callable[[str], str]
+_ENDINGS = ("http", "fin", "rst")
+
+_COMMON: dict[str, _Option] = {"times": _whole, "skip": _whole}
+_KINDS: dict[str, dict[str, _Option]] = {
+    "status": {"retry-after": _words, "message": _words, "type": _words, "code": _words, "header": _words},
+    "reset": {"at": _place},
+    "cut": {"at": _place, "ending": _words},
+    "eof": {"at": _place, "ending": _words},
+    "stall": {"at": _place, "seconds": _number},
+    "delay": {"seconds": _number},
+    "error": {
+        "at": _place,
+        "status": _whole,
+        "message": _words,
+        "type": _words,
+        "code": _words,
+        "as": _words,
+    },  # fmt: skip
+    "drip": {"bytes": _whole, "ms": _number},
+    "pace": {"ms": _number},
+    "huge": {"mb": _number},
+    "malformed": {"at": _place},
+    "comments": {},
+    "informational": {"code": _whole, "count": _whole},
+    "length": {"delta": _whole},
+    "close": {},
+    "close-quietly": {},
+    "gzip": {"label": _words},
+    "not-json": {},
+    "empty": {},
+    "grow": {},
+    "incomplete": {},
+    "failed": {},
+    "interleave": {},
+    "no-usage": {},
+}
+KINDS = tuple(_KINDS)
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """One fault. `status` is for kind `status` only; options not given have the defaults of the kind."""
+
+    kind: str
+    status: int = 0
+    options: dict[str, str] = {}
+
+    def text(self, option: str, default: str = "") -> str:
+        return self.options.get(option, default)
+
+    def number(self, option: str, default: float) -> float:
+        return float(self.options.get(option, default))
+
+    def whole(self, option: str, default: int) -> int:
+        return int(self.options.get(option, default))
+
+    @property
+    def times(self) -> int:
+        """Only the first so many matching requests suffer; 0 means all."""
+        return self.whole("times", 0)
+
+    @property
+    def skip(self) -> int:
+        """So many matching requests are spared first."""
+        return self.whole("skip", 0)
+
+
+def parse_fault(text: str) -> Fault:
+    """`429 retry-after=3`, `cut at=content`, …. Raises BadFault."""
+    try:
+        name, *rest = shlex.split(text)
+    except ValueError as bad:
+        raise BadFault(f"cannot read the fault {text!r}: {bad or 'it is empty'}") from None
+    status = int(name) if name.isdigit() else 0
+    kind = "status" if status else name
+    if kind not in _KINDS or (kind == "status" and not 100 <= status <= 599):
+        raise BadFault(
+            f"unknown fault {name!r}{_near(name, KINDS)}; use an HTTP status or one of {', '.join(KINDS)}"
+        )
+    known = _COMMON | _KINDS[kind]
+    options: dict[str, str] = {}
+    for pair in rest:
+        option, equals, value = pair.partition("=")
+        if option not in known or not equals:
+            raise BadFault(
+                f"unknown option {option!r} of {name}{_near(option, known)}; it has {', '.join(known)}"
+            )
+        try:
+            options[option] = known[option](value)
+        except ValueError:
+            raise BadFault(f"{option}={value} of {name} is not a number" + _place_hint(option)) from None
+    if options.get("ending", "http") not in _ENDINGS:
+        raise BadFault(f"ending={options['ending']} of {name}: use one of {', '.join(_ENDINGS)}")
+    return Fault(kind, status, options)
+
+
+def _near(name: str, known: Iterable[str]) -> str:
+    nearest = difflib.get_close_matches(name, list(known), 1)
+    return f" (did you mean {nearest[0]!r}?)" if nearest else ""
+
+
+def _place_hint(option: str) -> str:
+    return f" of events or one of {', '.join(PLACES)}" if option == "at" else ""
+
+
+def parse_faults(text: str) -> tuple[Fault, ...]:
+    """Several faults, joined by `;`. Raises BadFault."""
+    return tuple(parse_fault(part) for part in text.split(";") if part.strip())
+
+
+def directives(ask: Ask) -> tuple[Fault, ...]:
+    """The faults that the user's last words ask for. Raises BadFault."""
+    return tuple(f for found in _DIRECTIVE.findall(ask.prompt) for f in parse_faults(found))
