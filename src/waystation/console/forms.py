@@ -1,0 +1,55 @@
+"""What every page with a form does: know the browser, hand out a form token, refuse forms that lack it."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import anyio.to_thread
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from waystation.console.page import Pages
+from waystation.identity import Identity, OAuthError, read_form
+from waystation.model import Principal
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+PostEndpoint = Callable[[Request, dict[str, str]], Awaitable[Response]]
+
+
+class Forms:
+    def __init__(self, identity: Identity, pages: Pages) -> None:
+        self._browsers = identity.browsers
+        self._pages = pages
+
+    async def who(self, request: Request) -> Principal | None:
+        return await anyio.to_thread.run_sync(self._browsers.principal, request)
+
+    def page(
+        self, request: Request, template: str, values: Mapping[str, Any], **options: Any
+    ) -> HTMLResponse:
+        """A page whose forms carry the token (`csrf` in the template)."""
+        token, nonce = self._browsers.form_token(request)
+        response = self._pages(template, {**values, "csrf": token}, **options)
+        self._browsers.remember(response, nonce)
+        return response
+
+    def signed_out(self, why: str, *, come_back: bool) -> HTMLResponse:
+        return self._pages("signed_out.html", {"why": why, "come_back": come_back}, status=401)
+
+    def post(self, endpoint: PostEndpoint) -> Endpoint:
+        """Only lets in forms that this browser was given by this gateway; the rest get 403."""
+
+        async def answer(request: Request) -> Response:
+            try:
+                form = await read_form(request)
+            except OAuthError as error:
+                return self._pages.message("That did not work", error.description, status=error.status)
+            if not self._browsers.genuine(request, form):
+                return self._pages.message(
+                    "This page was out of date",
+                    "It may have been open for long, or you have signed in or out meanwhile. Go back, reload "
+                    "it and try again.",
+                    status=403,
+                )
+            return await endpoint(request, form)
+
+        return answer
