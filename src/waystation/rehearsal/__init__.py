@@ -12,6 +12,7 @@ from waystation.rehearsal.faults import BadFault
 from waystation.rehearsal.provider import Rehearsal
 from waystation.rehearsal.script import BadScript, Line, Script, Step, When, as_script, load_script
 from waystation.rehearsal.serve import Recorded, RehearsalServer
+from waystation.rehearsal.thread import rehearsal_thread
 
 __all__ = [
     "BadFault",
@@ -25,4 +26,5 @@ __all__ = [
     "When",
     "as_script",
     "load_script",
+    "rehearsal_thread",
 ]

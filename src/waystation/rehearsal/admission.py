@@ -11,7 +11,7 @@ from waystation.rehearsal.exchange import Request
 
 
 def refuse_key(surface: Surface, key: str | None) -> Rejection:
-    """What the provider answers where the key is missing (None or empty) or wrong. Gemini has no 401 for it."""
+    """What the provider answers where the key is missing or wrong. Gemini has no 401 for it."""
     if surface is Surface.ANTHROPIC:
         message = "invalid x-api-key" if key else "x-api-key header is required"
         return Rejection(401, message, kind="authentication_error")
@@ -41,7 +41,7 @@ def refuse_key(surface: Surface, key: str | None) -> Rejection:
 
 
 def decoded(request: Request, surface: Surface) -> Json:
-    """The JSON object in the body. Raises Rejection in the provider's words; compressed bodies are refused."""
+    """The JSON object in the body. Raises Rejection in the provider's words, for compressed bodies too."""
     coding = request.header("content-encoding")
     if coding not in (None, "", "identity"):
         raise refusals.rejection(surface, 415, f"Content-Encoding {coding} is not supported.")

@@ -77,7 +77,7 @@ class Part(msgspec.Struct, frozen=True):
 
 
 class Rejection(Exception):
-    """The provider refuses the request. `kind`, `code` and `param` are in the words of the request's protocol."""
+    """The provider refuses. `kind`, `code` and `param` are in the words of the request's protocol."""
 
     def __init__(
         self,

@@ -13,8 +13,8 @@ from waystation.rehearsal.jobs import Job, Read, Run, Use, Write
 
 _WRITERS = ("write", "writefile", "createfile", "filewrite", "create", "savefile")
 _SHELLS = (
-    "bash", "shell", "execcommand", "runshellcommand", "shellcommand", "runcommand", "executecommand", "terminal",
-    "runinterminal", "execute", "exec", "powershell",
+    "bash", "shell", "execcommand", "runshellcommand", "shellcommand", "runcommand", "executecommand",
+    "terminal", "runinterminal", "execute", "exec", "powershell",
 )  # fmt: skip
 _READERS = ("read", "readfile", "view", "viewfile", "fileread", "openfile")
 _PATCHERS = ("applypatch",)
@@ -71,7 +71,7 @@ def _property(tool: Tool, names: tuple[str, ...]) -> str | None:
 
 
 def _call(tool: Tool, given: Json, about: str) -> Call:
-    """Add what else the schema requires: a description where one is asked for, the plainest value elsewhere."""
+    """Add what else the schema requires: `about` as a description, the plainest value elsewhere."""
     filled = dict(given)
     for name in tool.schema.get("required") or ():
         if name not in filled:

@@ -1,8 +1,7 @@
 """What goes in and what comes out: one HTTP request, and a reply as a series of moves on a socket.
 
 A reply is not a body but a script for the connection, since half of what rehearsal is for cannot be said in
-a body: silence at a chosen event, a reset, a length that lies. `serve` plays every move over real TCP;
-`asgi` plays those that ASGI can express.
+a body: silence at a chosen event, a reset, a length that lies. `serve` plays it over real TCP.
 """
 
 from __future__ import annotations

@@ -19,22 +19,30 @@ _DIRECTIVE = re.compile(r"\[\[\s*rehearse:\s*(.*?)\s*\]\]", re.DOTALL)
 
 
 class BadFault(ValueError):
-    """The text names no fault that can be rehearsed. The message says what is wrong and what was meant, if near."""
+    """The text names no fault that can be rehearsed. The message says why, and the nearest that can."""
+
+
+_Option = Callable[[str], str]
+"""Returns the value, or raises ValueError that says what it is not."""
 
 
 def _number(text: str) -> str:
-    float(text)
+    try:
+        float(text)
+    except ValueError:
+        raise ValueError("not a number") from None
     return text
 
 
 def _whole(text: str) -> str:
-    int(text)
+    if not text.lstrip("+-").isdigit():
+        raise ValueError("not a whole number")
     return text
 
 
 def _place(text: str) -> str:
-    if text not in PLACES:
-        int(text)
+    if text not in PLACES and not text.isdigit():
+        raise ValueError(f"neither a number of events nor one of {', '.join(PLACES)}")
     return text
 
 
@@ -42,20 +50,28 @@ def _words(text: str) -> str:
     return text
 
 
+def _one_of(*allowed: str) -> _Option:
+    def check(text: str) -> str:
+        if text not in allowed:
+            raise ValueError(f"not one of {', '.join(allowed)}")
+        return text
+
+    return check
+
+
 PLACES = ("start", "head", "first", "content", "end")
-"""`start`: before any byte of the answer. `head`: after the status and headers. `first`: before the first content.
-`content`: after the third content event, or before what follows the content if that is sooner. `end`: before the
-terminal event. A number: after so many events."""
+"""`start`: before any byte of the answer. `head`: after the status and headers. `first`: before the first
+content. `content`: after the third content event, or before what follows the content if that is sooner.
+`end`: before the terminal event. A number: after so many events."""
 
-_Option = Callable[[str], str]
-_ENDINGS = ("http", "fin", "rst")
 
+_ENDINGS = _one_of("http", "fin", "rst")
 _COMMON: dict[str, _Option] = {"times": _whole, "skip": _whole}
 _KINDS: dict[str, dict[str, _Option]] = {
     "status": {"retry-after": _words, "message": _words, "type": _words, "code": _words, "header": _words},
     "reset": {"at": _place},
-    "cut": {"at": _place, "ending": _words},
-    "eof": {"at": _place, "ending": _words},
+    "cut": {"at": _place, "ending": _ENDINGS},
+    "eof": {"at": _place, "ending": _ENDINGS},
     "stall": {"at": _place, "seconds": _number},
     "delay": {"seconds": _number},
     "error": {
@@ -64,8 +80,8 @@ _KINDS: dict[str, dict[str, _Option]] = {
         "message": _words,
         "type": _words,
         "code": _words,
-        "as": _words,
-    },  # fmt: skip
+        "as": _one_of("event", "failed", "chunk"),
+    },
     "drip": {"bytes": _whole, "ms": _number},
     "pace": {"ms": _number},
     "huge": {"mb": _number},
@@ -75,7 +91,7 @@ _KINDS: dict[str, dict[str, _Option]] = {
     "length": {"delta": _whole},
     "close": {},
     "close-quietly": {},
-    "gzip": {"label": _words},
+    "gzip": {"label": _one_of("yes", "no")},
     "not-json": {},
     "empty": {},
     "grow": {},
@@ -136,20 +152,14 @@ def parse_fault(text: str) -> Fault:
             )
         try:
             options[option] = known[option](value)
-        except ValueError:
-            raise BadFault(f"{option}={value} of {name} is not a number" + _place_hint(option)) from None
-    if options.get("ending", "http") not in _ENDINGS:
-        raise BadFault(f"ending={options['ending']} of {name}: use one of {', '.join(_ENDINGS)}")
+        except ValueError as bad:
+            raise BadFault(f"{option}={value} of {name} is {bad}") from None
     return Fault(kind, status, options)
 
 
 def _near(name: str, known: Iterable[str]) -> str:
     nearest = difflib.get_close_matches(name, list(known), 1)
     return f" (did you mean {nearest[0]!r}?)" if nearest else ""
-
-
-def _place_hint(option: str) -> str:
-    return f" of events or one of {', '.join(PLACES)}" if option == "at" else ""
 
 
 def parse_faults(text: str) -> tuple[Fault, ...]:

@@ -1,4 +1,4 @@
-"""What the user's words ask the rehearsal model to do. The grammar is small and documented in docs/rehearsal.md."""
+"""What the user's words ask the rehearsal model to do. docs/rehearsal.md documents the small grammar."""
 
 from __future__ import annotations
 
@@ -61,7 +61,8 @@ _READ = re.compile(
 )
 _USE = re.compile(
     _LEAD
-    + r"(?:call|use)\s+(?:the\s+)?(?:tool\s+)?`?(?P<name>[\w.-]+)`?(?:\s+tool)?(?:\s+with\s+(?P<input>\{.*\}))?",
+    + r"(?:call|use)\s+(?:the\s+)?(?:tool\s+)?`?(?P<name>[\w.-]+)`?"
+    + r"(?:\s+tool)?(?:\s+with\s+(?P<input>\{.*\}))?",
     re.IGNORECASE | re.DOTALL,
 )
 _SAY = re.compile(_LEAD + r"(?:say|answer|reply(?:\s+with)?)\s*:?\s+(?P<text>[^\n]+)", re.IGNORECASE)
@@ -76,7 +77,7 @@ _NEXT_JOB = re.compile(
 
 
 def parse(words: str) -> Wish:
-    """Read the wishes in the order in which they are written. Words that ask for nothing known make an empty Wish."""
+    """Read the wishes in the order they are written. Words that ask for nothing known make an empty Wish."""
     found: list[tuple[int, Job]] = []
     taken: list[tuple[int, int]] = []
 
@@ -89,11 +90,8 @@ def parse(words: str) -> Wish:
     def free(match: re.Match[str]) -> bool:
         return not any(start < match.start() + 1 < end for start, end in taken)
 
-    for match in _spread(_WRITE, words):
-        found.append((match.start(), Write(match["path"], take(match, "text"))))
-    for match in _spread(_RUN, words):
-        if free(match):
-            found.append((match.start(), Run(take(match, "command"))))
+    found += [(m.start(), Write(m["path"], take(m, "text"))) for m in _spread(_WRITE, words)]
+    found += [(m.start(), Run(take(m, "command"))) for m in _spread(_RUN, words) if free(m)]
     say = next((take(m, "text") for m in _spread(_SAY, words) if free(m)), None)
     found += [(m.start(), Read(m["path"])) for m in _spread(_READ, words) if free(m)]
     for match in _spread(_USE, words):

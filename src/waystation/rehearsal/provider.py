@@ -78,7 +78,10 @@ class Rehearsal:
             ask = self._ask(place, body)
         step, faults = self._staged(Facts(place.operation, place.wire, model, key, ask))
         wire = place.wire or _ANY_WIRE[place.surface]
-        refusing = next((f for f in faults if f.kind == "status"), None)
+        streams = ask is not None and ask.stream
+        refusing = next(
+            (f for f in faults if f.kind == "status" or (f.kind == "error" and not streams)), None
+        )
         if refusing is not None:
             refused = spoiling.refusal_of(refusing, wire)
             listed = streams_array(request, place)

@@ -62,7 +62,7 @@ _MESSAGES = {
 def rejection(
     surface: Surface, status: int, message: str = "", kind: str = "", code: str | None = None
 ) -> Rejection:
-    """A refusal with this status, in the words that the surface's provider has for it unless others are given."""
+    """A refusal with this status, in the provider's own words for it unless others are given."""
     text = message or _MESSAGES.get(status, "The request failed.") + (" (rehearsed)" if status != 529 else "")
     if surface is Surface.ANTHROPIC:
         fallback = "api_error" if status >= 500 else "invalid_request_error"
@@ -103,6 +103,13 @@ def in_stream(wire: Wire, refused: Rejection, sequence_number: int = 0) -> Event
     if wire is Wire.GENERATE:
         return crlf(Role.TERMINAL, body(Surface.GEMINI, refused, ""))
     return unnamed(Role.TERMINAL, {"error": openai_error(refused)})
+
+
+def error_chunk(refused: Rejection, created: Event | None) -> Event:
+    """Chat Completions: a chunk without choices and with an `error`, as OpenRouter sends it."""
+    frame: Json = msgspec.json.decode(created.data.partition(b"data: ")[2]) if created is not None else {}
+    frame.pop("usage", None)
+    return unnamed(Role.TERMINAL, {**frame, "choices": [], "error": openai_error(refused)})
 
 
 def failed_response(refused: Rejection, sequence_number: int, created: Event | None) -> Event:

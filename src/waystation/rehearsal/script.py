@@ -57,7 +57,7 @@ class Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What to do for the requests that `when` matches. Without `reply` and `words` the agent answers as ever."""
+    """What to do for the requests that `when` matches. Without `reply` the agent answers as ever."""
 
     when: When = When()
     times: int = 0
@@ -124,39 +124,46 @@ def meets(when: When, facts: Facts) -> bool:
     )
 
 
+class _Cue:
+    """A step with how many requests met its conditions, and how many were answered by it."""
+
+    __slots__ = ("met", "played", "step")
+
+    def __init__(self, step: Step) -> None:
+        self.step = step
+        self.met = 0
+        self.played = 0
+
+    def takes(self, facts: Facts) -> bool:
+        if not meets(self.step.when, facts):
+            return False
+        self.met += 1
+        used_up = self.step.times and self.played >= self.step.times
+        return not used_up and self.step.when.call in (0, self.met)
+
+
 class Prompter:
     """Follows a script through the requests of one server, counting what has been used."""
 
     def __init__(self, script: Script) -> None:
-        self._steps = list(script.steps)
-        self._met = [0] * len(self._steps)
-        self._played = [0] * len(self._steps)
+        self._cues = [_Cue(step) for step in script.steps]
 
     def add(self, *steps: Step) -> None:
-        """Append steps; those already there keep their counts."""
-        self._steps.extend(steps)
-        self._met.extend([0] * len(steps))
-        self._played.extend([0] * len(steps))
+        """Append steps; those already there keep their counts. Safe from any thread."""
+        self._cues += [_Cue(step) for step in steps]
 
     def clear(self) -> None:
-        """Forget all steps."""
-        self._steps, self._met, self._played = [], [], []
+        """Forget all steps. Safe from any thread."""
+        self._cues = []
 
     def cue(self, facts: Facts) -> tuple[Step, int] | None:
         """The step for this request and how often it was played before; None where the script has none."""
-        chosen: int | None = None
-        for i, step in enumerate(self._steps):
-            if not meets(step.when, facts):
-                continue
-            self._met[i] += 1
-            if step.when.call and self._met[i] != step.when.call:
-                continue
-            if chosen is None and not (step.times and self._played[i] >= step.times):
-                chosen = i
-        if chosen is None:
+        takers = [cue for cue in self._cues if cue.takes(facts)]
+        if not takers:
             return None
-        self._played[chosen] += 1
-        return self._steps[chosen], self._played[chosen] - 1
+        chosen = takers[0]
+        chosen.played += 1
+        return chosen.step, chosen.played - 1
 
 
 def load_script(path: Path) -> Script:

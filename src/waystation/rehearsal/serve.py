@@ -28,7 +28,7 @@ _REASONS = {s.value: s.phrase.encode() for s in HTTPStatus} | {529: b"Overloaded
 
 
 class Recorded:
-    """A request as it arrived, and what became of its answer. Times are by the server's monotonic clock, in seconds."""
+    """A request as it arrived, and what became of its answer. Times are `time.monotonic()`, in seconds."""
 
     __slots__ = (
         "body",
@@ -74,10 +74,10 @@ class Recorded:
 
 
 class RehearsalServer:
-    """`async with RehearsalServer(port=0) as server:` serves until the block ends; then every connection is closed.
+    """`async with RehearsalServer(port=0) as server:` serves until the block ends, then closes everything.
 
-    `record` is how many of the latest requests are kept in `requests`, bodies and headers included: 0 where the
-    provider runs for people and not for a test.
+    `record` is how many of the latest requests are kept in `requests`, bodies and headers included: 0 where
+    the provider runs for people and not for a test.
     """
 
     def __init__(
@@ -164,7 +164,7 @@ class _Connection(asyncio.Protocol):
         self._transport = transport
         self._server._connections.add(self)
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         self._server._connections.discard(self)
         self._transport = None
         if self._answering is not None:
@@ -291,7 +291,7 @@ class _Connection(asyncio.Protocol):
 
     async def _flushed(self) -> None:
         """Wait until the kernel has everything that was written."""
-        while self._transport is not None and self._transport.get_write_buffer_size():
+        while self._transport is not None and self._transport.get_write_buffer_size():  # noqa: ASYNC110 - no event tells when the buffer is empty
             await asyncio.sleep(0.001)
 
     def _reset(self) -> None:

@@ -17,15 +17,20 @@ from waystation.rehearsal.faults import Fault
 from waystation.rehearsal.speaking.events import Event, Role
 
 _CONTENT_BEFORE = 3
-_HTML = b"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>rehearsed: this is not JSON</body>\r\n</html>\r\n"
+_HTML = (
+    b"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n"
+    b"<body>rehearsed: this is not JSON</body>\r\n</html>\r\n"
+)
 
 Item = Event | Move
 
 
 def refusal_of(fault: Fault, wire: Wire) -> Rejection:
-    """The refusal that a `status` fault stands for, in the provider's words unless the fault gives others."""
+    """The refusal that a `status` or `error` fault means, in the provider's words unless it has others."""
+    overloaded = 529 if wire is Wire.MESSAGES else 503
+    status = fault.status or fault.whole("status", overloaded)
     refused = refusals.rejection(
-        wire.surface, fault.status, fault.text("message"), fault.text("type"), fault.text("code") or None
+        wire.surface, status, fault.text("message"), fault.text("type"), fault.text("code") or None
     )
     headers = [("retry-after", fault.text("retry-after"))] if "retry-after" in fault.options else []
     if "header" in fault.options:
@@ -86,7 +91,7 @@ def spoil_events(events: Iterator[Event], wire: Wire, faults: Sequence[Fault]) -
 
 
 def _reached(fault: Fault, default: str, items: Iterator[Item]) -> Iterator[tuple[bool, Item]]:
-    """Each item, with whether the fault's place has just been reached: true once, before the item it comes before."""
+    """Each item, with whether the fault's place comes right before it: true once at most."""
     at = fault.text("at", default)
     done = False
     index = content = 0
@@ -133,22 +138,22 @@ def _cut(items: Iterator[Item], fault: Fault) -> Iterator[Item]:
 
 
 def _ending(fault: Fault) -> tuple[Break, ...]:
-    """`http`: the response ends as HTTP wants it, so only the protocol above can tell. `fin`, `rst`: the connection."""
+    """`http`: the response ends as HTTP wants it and only the stream in it is short. Else the connection."""
     return {"http": (), "fin": (Break.HANG_UP,), "rst": (Break.RESET,)}[fault.text("ending", "http")]
 
 
 def _interrupted(items: Iterator[Item], fault: Fault, wire: Wire) -> Iterator[Item]:
-    """An error event where the stream ends: of Chat Completions without `[DONE]`, of the others without terminal."""
-    status = fault.whole("status", 529 if wire is Wire.MESSAGES else 503)
-    refused = refusals.rejection(
-        wire.surface, status, fault.text("message"), fault.text("type"), fault.text("code") or None
-    )
+    """An error event, and the stream ends there: without `[DONE]` or the protocol's own terminal event."""
+    refused = refusal_of(fault, wire)
     sent = 0
     first: Event | None = None
     for here, item in _reached(fault, "content", items):
         if here:
-            if wire is Wire.RESPONSES and fault.text("as", "error") == "failed":
+            form = fault.text("as", "event")
+            if wire is Wire.RESPONSES and form == "failed":
                 yield refusals.failed_response(refused, sent, first)
+            elif wire is Wire.CHAT and form == "chunk":
+                yield refusals.error_chunk(refused, first)
             else:
                 yield refusals.in_stream(wire, refused, sent)
             return
@@ -205,7 +210,7 @@ def spoil_whole(reply: Reply, body: bytes, wire: Wire, faults: Sequence[Fault]) 
 
 
 def _halfway(fault: Fault) -> dict[str, str]:
-    """In a body that is one JSON text every place but the start is its middle, and an early end is never clean."""
+    """In a plain body every place but the start is its middle, and an early end is never clean."""
     if fault.text("at") == "start" or (fault.kind == "reset" and "at" not in fault.options):
         return {"at": "start"}
     ending = fault.text("ending", "fin")
@@ -275,7 +280,7 @@ def _deflated(moves: Iterator[Move]) -> Iterator[Move]:
 
 
 def _misstate(reply: Reply, delta: int) -> None:
-    """A Content-Length that is off. Too long: the connection ends before it is reached; too short: bytes are left."""
+    """A Content-Length that is off. Too long: the connection ends first. Too short: bytes are left over."""
     moves = list(reply.moves)
     real = sum(len(m) for m in moves if isinstance(m, bytes))
     reply.moves, reply.framing, reply.length = iter(moves), Framing.LENGTH, max(real + delta, 0)

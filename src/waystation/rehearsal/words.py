@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 _WRAPPED = re.compile(r"<([A-Za-z][\w.-]*)(?:\s[^<>]*)?>.*?</\1\s*>", re.DOTALL)
-"""`<system-reminder>…</system-reminder>`, `<environment_context>…`, `<current_datetime>…`: context, not words."""
+"""`<system-reminder>…</system-reminder>`, `<environment_context>…` and the like: context, not words."""
 
 _SET_UP = re.compile(r"^This is the [\w .-]{1,40}\. We are setting up the context", re.IGNORECASE)
 """How Gemini CLI's family opens the message that describes the workspace."""
@@ -14,13 +14,14 @@ _SET_UP = re.compile(r"^This is the [\w .-]{1,40}\. We are setting up the contex
 _DIRECTORY = re.compile(
     r"<(?:cwd|working_directory)>\s*(?P<tag>[^<\n]+?)\s*</"
     r"|(?:(?:primary |current )?working directory|workspace (?:root|directory)|cwd|in the directory"
-    r"|workspace directories)\**\s*(?:is|:|=)?\s*\**\s*\n?\s*(?:[-*]\s*)?[`\"']?(?P<line>/[^\s`\"'<>,()]+|[A-Za-z]:\\[^\s`\"'<>]+)",
+    r"|workspace directories)\**\s*(?:is|:|=)?\s*\**\s*\n?\s*(?:[-*]\s*)?[`\"']?"
+    r"(?P<line>/[^\s`\"'<>,()]+|[A-Za-z]:\\[^\s`\"'<>]+)",
     re.IGNORECASE,
 )
 
 
 def own_words(texts: Iterable[str]) -> str:
-    """The user's words in one message's texts: without wrapped context, and without quotes around the whole."""
+    """The user's words in one message's texts, without wrapped context and quotes around the whole."""
     kept: list[str] = []
     for text in texts:
         bare = _WRAPPED.sub("", text).strip() if "<" in text else text.strip()

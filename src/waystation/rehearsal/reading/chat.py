@@ -21,7 +21,8 @@ def read(body: Json) -> Ask:
         raise invalid("Missing required parameter: 'messages'.", "messages", "missing_required_parameter")
     if not messages:
         raise invalid(
-            "Invalid 'messages': empty array. Expected an array with minimum length 1, but got an empty array instead.",
+            "Invalid 'messages': empty array. Expected an array with minimum length 1, but got an empty "
+            "array instead.",
             "messages",
             "empty_array",
         )
@@ -98,16 +99,16 @@ def _check_tool_turns(turns: list[Json]) -> None:
         role = message.get("role")
         if role not in ("system", "developer", "user", "assistant", "tool", "function"):
             raise invalid(
-                f"Invalid value: '{role}'. Supported values are: 'system', 'assistant', 'user', 'function', 'tool', "
-                "and 'developer'.",
+                f"Invalid value: '{role}'. Supported values are: 'system', 'assistant', 'user', 'function', "
+                "'tool', and 'developer'.",
                 f"messages[{i}].role",
                 "invalid_value",
             )
         if role == "tool":
             if message.get("tool_call_id") not in waiting:
                 raise invalid(
-                    "Invalid parameter: messages with role 'tool' must be a response to a preceeding message with "
-                    "'tool_calls'.",
+                    "Invalid parameter: messages with role 'tool' must be a response to a preceeding message "
+                    "with 'tool_calls'.",
                     f"messages.[{i}].role",
                 )
             waiting.remove(message["tool_call_id"])

@@ -12,7 +12,7 @@ from waystation.rehearsal.words import own_words
 
 
 def read(body: Json, model: str, *, stream: bool) -> Ask:
-    """Raises Rejection as the API would. Field names may be in either case style, as protobuf's JSON allows."""
+    """Raises Rejection as the API would. Field names may be in either case style, as protobuf allows."""
     contents = body.get("contents")
     if isinstance(contents, dict):
         contents = [contents]
@@ -77,7 +77,8 @@ def _tools(declared: list[Json]) -> list[Tool]:
         for function in _list(_field(tool, "functionDeclarations")):
             if not isinstance(function.get("name"), str):
                 raise _invalid(
-                    "* GenerateContentRequest.tools[0].function_declarations[0].name: Invalid function name.\n"
+                    "* GenerateContentRequest.tools[0].function_declarations[0].name: "
+                    "Invalid function name.\n"
                 )
             schema = _field(function, "parametersJsonSchema") or plain_schema(
                 function.get("parameters") or {}
@@ -122,8 +123,8 @@ def _check_calls(turns: list[tuple[str, list[Json]]]) -> None:
     for i, (role, parts) in enumerate(turns[:-1]):
         if role == "model" and (called := _calls(parts)) and len(_returns(turns[i + 1][1])) != called:
             raise _invalid(
-                "Please ensure that the number of function response parts is equal to the number of function call "
-                "parts of the function call turn."
+                "Please ensure that the number of function response parts is equal to the number of "
+                "function call parts of the function call turn."
             )
 
 

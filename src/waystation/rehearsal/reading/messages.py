@@ -102,7 +102,8 @@ def _check_turns(turns: list[tuple[Any, list[Json]]]) -> None:
             raise _invalid(f"messages.{i}.role: Input should be 'user' or 'assistant'")
         if not blocks and not (role == "assistant" and i == len(turns) - 1):
             raise _invalid(
-                f"messages.{i}: all messages must have non-empty content except for the optional final assistant message"
+                f"messages.{i}: all messages must have non-empty content except for the optional final "
+                "assistant message"
             )
         for j, block in enumerate(blocks):
             _check_block(f"messages.{i}.content.{j}", block)
@@ -134,9 +135,9 @@ def _check_pairing(i: int, turns: list[tuple[Any, list[Json]]]) -> None:
             missing = [c for c in called if c not in answered]
             if missing:
                 raise _invalid(
-                    f"messages.{i}: `tool_use` ids were found without `tool_result` blocks immediately after: "
-                    f"{', '.join(missing)}. Each `tool_use` block must have a corresponding `tool_result` block "
-                    "in the next message."
+                    f"messages.{i}: `tool_use` ids were found without `tool_result` blocks immediately "
+                    f"after: {', '.join(missing)}. Each `tool_use` block must have a corresponding "
+                    "`tool_result` block in the next message."
                 )
     elif role == "user":
         earlier = {b.get("id") for b in turns[i - 1][1] if b.get("type") == "tool_use"} if i else set()
@@ -147,8 +148,9 @@ def _check_pairing(i: int, turns: list[tuple[Any, list[Json]]]) -> None:
             ident = block["tool_use_id"]
             if ident not in earlier:
                 raise _invalid(
-                    f"messages.{i}.content.{j}: unexpected `tool_use_id` found in `tool_result` blocks: {ident}. "
-                    "Each `tool_result` block must have a corresponding `tool_use` block in the previous message."
+                    f"messages.{i}.content.{j}: unexpected `tool_use_id` found in `tool_result` blocks: "
+                    f"{ident}. Each `tool_result` block must have a corresponding `tool_use` block in the "
+                    "previous message."
                 )
             if ident in seen:
                 raise _invalid(

@@ -49,7 +49,10 @@ def body(ask: Ask, answer: Answer, ids: Ids, now: int) -> Json:
 
 
 def events(ask: Ask, answer: Answer, ids: Ids, now: int) -> Iterator[Event]:
-    """Chunks, then `[DONE]`. With `include_usage`, each chunk says `usage: null` and one more, without choices, has it."""
+    """Chunks, then `[DONE]`.
+
+    With `include_usage` each chunk says `usage: null` and one more chunk, without choices, has the usage.
+    """
     options = ask.body.get("stream_options") or {}
     wants_usage = options.get("include_usage") is True and answer.usage_known
     frame: Json = {

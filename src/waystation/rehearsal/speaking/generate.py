@@ -79,7 +79,7 @@ def _response(
 
 
 def usage(of: Usage) -> Json:
-    """`promptTokenCount` includes cached tokens; `candidatesTokenCount` excludes thoughts; the total has all."""
+    """`promptTokenCount` includes cached tokens, `candidatesTokenCount` excludes thoughts."""
     counted: Json = {
         "promptTokenCount": of.prompt,
         "candidatesTokenCount": of.output - of.reasoning,

@@ -73,7 +73,7 @@ def _message(ask: Ask, ids: Ids) -> Json:
 
 
 def usage(of: Usage, output: int | None = None) -> Json:
-    """Disjoint buckets, as Anthropic counts them: `input_tokens` excludes what was read from or written to a cache."""
+    """Disjoint buckets: `input_tokens` excludes what was read from or written to a cache."""
     counted: Json = {
         "input_tokens": of.input,
         "cache_creation_input_tokens": of.cache_write_5m + of.cache_write_1h,
@@ -91,7 +91,7 @@ def usage(of: Usage, output: int | None = None) -> Json:
 
 
 def _delta_usage(of: Usage) -> Json:
-    """Cumulative. The lifetimes of cache writes are in `message_start` only, as the SDK's MessageDeltaUsage has it."""
+    """Cumulative. The lifetimes of cache writes are in `message_start` only (MessageDeltaUsage has none)."""
     counted: Json = {
         "input_tokens": of.input,
         "cache_creation_input_tokens": of.cache_write_5m + of.cache_write_1h,

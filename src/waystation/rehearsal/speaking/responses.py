@@ -1,4 +1,4 @@
-"""OpenAI Responses: Answer → body or events. Shapes: `openai.types.responses` (Response, ResponseStreamEvent)."""
+"""OpenAI Responses: Answer → body or events. Shapes: `openai.types.responses`."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def body(ask: Ask, answer: Answer, ids: Ids, now: int) -> Json:
 
 
 def events(ask: Ask, answer: Answer, ids: Ids, now: int) -> Iterator[Event]:
-    """Every event has the next `sequence_number`. The stream ends with the whole response, and without `[DONE]`."""
+    """Every event has the next `sequence_number`; the last has the whole response. There is no `[DONE]`."""
     opening = _opening(ask, ids, now)
     obfuscated = (ask.body.get("stream_options") or {}).get("include_obfuscation") is not False
     number = 0
@@ -108,7 +108,7 @@ def _closed(opening: Json, answer: Answer, items: list[Json], now: int) -> Json:
 
 
 def usage(of: Usage) -> Json:
-    """OpenAI counts cached and cache-written tokens inside `input_tokens`, and reasoning inside `output_tokens`."""
+    """Cached and cache-written tokens are inside `input_tokens`, reasoning is inside `output_tokens`."""
     return {
         "input_tokens": of.prompt,
         "input_tokens_details": {
