@@ -5,12 +5,16 @@
 """
 
 from waystation.policy.compiling import Prices, compile_plan, price_overrides
+from waystation.policy.defaults import default_policy
+from waystation.policy.diff import Change, diff
 from waystation.policy.errors import PolicyError, PolicyErrors, excerpt
 from waystation.policy.load import PolicyDocument, load
 from waystation.policy.plan import Plan, Resolution, Standing
 from waystation.policy.providers import Endpoint
+from waystation.policy.schema import json_schema
 
 __all__ = [
+    "Change",
     "Endpoint",
     "Plan",
     "PolicyDocument",
@@ -20,7 +24,10 @@ __all__ = [
     "Resolution",
     "Standing",
     "compile_plan",
+    "default_policy",
+    "diff",
     "excerpt",
+    "json_schema",
     "load",
     "price_overrides",
 ]

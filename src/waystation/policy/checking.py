@@ -46,7 +46,7 @@ def check(policy: Policy, root: Node, fault: Fault) -> None:
 def _provider(name: str, spec: ProviderSpec, root: Node, fault: Fault) -> None:
     path: Path = ("providers", name)
     kind = KINDS[spec.kind]
-    if spec.base_url is None and kind.base_url is None:
+    if spec.base_url is None and kind.base_url is None and not kind.built_in:
         fault(
             root.key_at(path), path, f"the field `base_url` is missing; the kind {spec.kind} has no usual one"
         )

@@ -24,17 +24,22 @@ class Prices(Protocol):
         """Prompt tokens that fit, where the price data says."""
 
 
-def compile_plan(doc: PolicyDocument, *, version: int, prices: Prices | None = None) -> Plan:
+def compile_plan(
+    doc: PolicyDocument, *, version: int, prices: Prices | None = None, rehearsal_url: str = ""
+) -> Plan:
     """The plan of `doc`. Raises PolicyErrors for what only shows when the parts meet.
 
     With `prices`, names of the price data are checked and context windows that the policy leaves open are
-    taken from there.
+    taken from there. `rehearsal_url` is where the gateway's own rehearsal provider listens.
     """
     policy = doc.policy
     overrides = price_overrides(doc)
     if prices is not None:
         _check_price_names(doc, prices)
-    providers = {name: compile_provider(name, spec) for name, spec in policy.providers.items()}
+    providers = {
+        name: compile_provider(name, spec, built_in_url=rehearsal_url)
+        for name, spec in policy.providers.items()
+    }
     exact: dict[str, CompiledModel] = {}
     for name, spec in policy.models.items():
         if not is_pattern(name):

@@ -94,7 +94,7 @@ class ProviderSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     kind: Annotated[
         str,
         Meta(
-            description="What it is: sets protocols, paths, authentication and the usual base URL.",
+            description="What it is (a kind of the table below): sets protocols, paths, authentication.",
             extra_json_schema={"enum": list(KINDS)},
             extra={"choices": tuple(KINDS)},
         ),

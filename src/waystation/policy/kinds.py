@@ -23,6 +23,8 @@ class ProviderKind(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     """Take the place of `paths` entries when the policy sets `api_version`."""
     base_url: str | None = None
     """None: the policy must say."""
+    built_in: bool = False
+    """The gateway runs one itself, so a base URL is only needed for another."""
     base_without: str | None = None
     """What people are used to writing at the end of the base URL though the paths here begin with it."""
     price_provider: str | None = None

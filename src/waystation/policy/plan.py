@@ -160,6 +160,10 @@ class Plan:
         """
         return self._endpoints.find(route.provider, route.model, wire, operation, stream, action)
 
+    def named_routes(self) -> Iterator[tuple[str, Route]]:
+        """Every route of every exactly named model, with that name."""
+        return ((model.name, route) for model in self._models.values() for route in model.routes)
+
     def standing(self, principal: Principal) -> Standing:
         """Groups, roles and cost centre, with what the policy's `access` section adds by name."""
         name = principal.name.lower()

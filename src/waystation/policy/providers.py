@@ -29,9 +29,13 @@ class Endpoint(msgspec.Struct, frozen=True):
         return self.target + (b"&" if b"?" in self.target else b"?") + query
 
 
-def compile_provider(provider_id: str, spec: ProviderSpec) -> Provider:
-    """The provider as the policy states it, the kind's usual values filled in."""
+def compile_provider(provider_id: str, spec: ProviderSpec, *, built_in_url: str = "") -> Provider:
+    """The provider as the policy states it, the kind's usual values filled in.
+
+    `built_in_url`: where the gateway's own server of a built-in kind listens.
+    """
     kind = KINDS[spec.kind]
+    usual_url = built_in_url if kind.built_in else kind.base_url
     paths = dict(kind.paths)
     if spec.api_version is not None:
         paths |= kind.versioned_paths
@@ -41,7 +45,7 @@ def compile_provider(provider_id: str, spec: ProviderSpec) -> Provider:
     return Provider(
         id=provider_id,
         kind=spec.kind,
-        base_url=(spec.base_url or kind.base_url or "").rstrip("/"),
+        base_url=(spec.base_url or usual_url or "").rstrip("/"),
         wires=spec.wires or kind.wires,
         paths=paths,
         auth=kind.auth if spec.credential is not None else AuthScheme.NONE,
@@ -89,6 +93,8 @@ class EndpointTable:
         return filled
 
     def _add(self, provider: Provider) -> None:
+        if not provider.base_url:
+            return  # a built-in server that nobody runs here: no address, so no route
         url = urlsplit(provider.base_url)
         tls = url.scheme == "https"
         host = url.hostname or ""

@@ -170,7 +170,7 @@ class Reader:
             self.fault(node, path, f"expected `{next(iter(choices))}`, found {shown(node.text)}")
         else:
             self.fault(
-                node, path, f"{shown(node.text)} is not one of them; {did_you_mean(node.text, choices)}"
+                node, path, f"{shown(node.text)} is not valid here; {did_you_mean(node.text, choices)}"
             )
         return _MISSING
 

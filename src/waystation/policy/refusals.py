@@ -28,7 +28,10 @@ def unknown_model(asked: str, wire: Wire, usable: Iterable[str]) -> Refusal:
         message += f" Did you mean {listing(close)}?"
     elif names:
         message += f" You can use {_some(names)}."
-    message += f" {_LISTS[wire.surface]} lists yours."
+    else:
+        message += f" No model that you may use speaks {WIRE_NAMES[wire]}."
+    if names:
+        message += f" {_LISTS[wire.surface]} lists yours."
     return Refusal(RefusalKind.UNKNOWN_MODEL, message, rule="models", param="model")
 
 
