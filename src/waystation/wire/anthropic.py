@@ -1,0 +1,235 @@
+"""Anthropic Messages: usage, stream and answer. Shapes from the `anthropic` SDK's types.
+
+Here `input_tokens` does not include cached tokens.
+"""
+
+from typing import Any
+
+import msgspec
+
+from waystation.model import Operation, Refusal, Usage, UsageSource, Wire
+from waystation.wire import tolerant
+from waystation.wire.errors import terminal_event
+from waystation.wire.reading import BodyReading
+from waystation.wire.stream_error import StreamError, read_error
+from waystation.wire.tap import StreamTap
+from waystation.wire.tolerant import Count
+
+
+class _CacheCreation(msgspec.Struct, gc=False):
+    ephemeral_5m_input_tokens: Count | None = None
+    ephemeral_1h_input_tokens: Count | None = None
+
+
+class _ServerToolUse(msgspec.Struct, gc=False):
+    web_search_requests: Count | None = None
+
+
+class _OutputDetails(msgspec.Struct, gc=False):
+    thinking_tokens: Count | None = None
+
+
+class _Iteration(msgspec.Struct, gc=False):
+    type: str | None = None
+    input_tokens: Count | None = None
+    cache_read_input_tokens: Count | None = None
+    cache_creation_input_tokens: Count | None = None
+    cache_creation: _CacheCreation | None = None
+    output_tokens: Count | None = None
+
+
+class _Usage(msgspec.Struct, gc=False):
+    input_tokens: Count | None = None
+    cache_read_input_tokens: Count | None = None
+    cache_creation_input_tokens: Count | None = None
+    cache_creation: _CacheCreation | None = None
+    output_tokens: Count | None = None
+    output_tokens_details: _OutputDetails | None = None
+    server_tool_use: _ServerToolUse | None = None
+    service_tier: str | None = None
+    speed: str | None = None
+    iterations: list[_Iteration] | None = None
+
+
+class _Message(msgspec.Struct, gc=False):
+    type: str | None = None
+    usage: _Usage | None = None
+    stop_reason: str | None = None
+    error: Any = None
+
+
+class _Delta(msgspec.Struct, gc=False):
+    stop_reason: str | None = None
+
+
+class _Event(msgspec.Struct, gc=False):
+    type: str | None = None
+    message: _Message | None = None
+    usage: _Usage | None = None
+    delta: _Delta | None = None
+    error: Any = None
+
+
+_event = msgspec.json.Decoder(_Event)
+_message = msgspec.json.Decoder(_Message)
+
+
+class UsageReader:
+    """Merges usage field by field over all events; of each field the last value that is not null wins."""
+
+    __slots__ = ("_fields", "_iterations", "_w1h", "_w5m")
+
+    def __init__(self) -> None:
+        self._fields: dict[str, Any] = {}
+        self._w5m: int | None = None
+        self._w1h: int | None = None
+        self._iterations: list[_Iteration] = []
+
+    def read(self, usage: _Usage) -> None:
+        fields = self._fields
+        for name in _PLAIN_FIELDS:
+            value = getattr(usage, name)
+            if value is not None:
+                fields[name] = value
+        if usage.cache_creation is not None:
+            if usage.cache_creation.ephemeral_5m_input_tokens is not None:
+                self._w5m = usage.cache_creation.ephemeral_5m_input_tokens
+            if usage.cache_creation.ephemeral_1h_input_tokens is not None:
+                self._w1h = usage.cache_creation.ephemeral_1h_input_tokens
+        if usage.output_tokens_details is not None:
+            fields["reasoning"] = usage.output_tokens_details.thinking_tokens or 0
+        if usage.server_tool_use is not None and usage.server_tool_use.web_search_requests is not None:
+            fields["searches"] = usage.server_tool_use.web_search_requests
+        if usage.iterations is not None:
+            self._iterations = usage.iterations
+
+    def usage(self, *, final: bool) -> Usage | None:
+        fields = self._fields
+        if not fields and self._w5m is None and self._w1h is None:
+            return None
+        write_5m, write_1h, mismatch = _split_writes(
+            fields.get("cache_creation_input_tokens"), self._w5m, self._w1h
+        )
+        total = Usage(
+            input=fields.get("input_tokens", 0),
+            cache_read=fields.get("cache_read_input_tokens", 0),
+            cache_write_5m=write_5m,
+            cache_write_1h=write_1h,
+            output=fields.get("output_tokens", 0),
+            reasoning=min(fields.get("reasoning", 0), fields.get("output_tokens", 0)),
+            web_searches=fields.get("searches", 0),
+            tier="fast" if fields.get("speed") == "fast" else fields.get("service_tier", ""),
+            source=UsageSource.PROVIDER if final else UsageSource.PARTIAL,
+            mismatch=mismatch,
+        )
+        for iteration in self._iterations:
+            # "A `compaction` entry's tokens are not included in the top-level `usage` fields" (SDK,
+            # BetaUsage).
+            if iteration.type == "compaction":
+                total = _with_iteration(total, iteration)
+        return total
+
+
+_PLAIN_FIELDS = (
+    "input_tokens",
+    "cache_read_input_tokens",
+    "cache_creation_input_tokens",
+    "output_tokens",
+    "service_tier",
+    "speed",
+)
+
+
+def _split_writes(total: int | None, w5m: int | None, w1h: int | None) -> tuple[int, int, bool]:
+    """Cache writes by lifetime, and whether total and parts disagree. Without the split all are 5-minute
+    writes."""
+    if w5m is None and w1h is None:
+        return total or 0, 0, False
+    short, long = w5m or 0, w1h or 0
+    if total is None or total == short + long:
+        return short, long, False
+    # The parts are the finer statement; what they leave of the total has the default lifetime.
+    return short + max(0, total - short - long), long, True
+
+
+def _with_iteration(total: Usage, part: _Iteration) -> Usage:
+    split = part.cache_creation or _CacheCreation()
+    write_5m, write_1h, mismatch = _split_writes(
+        part.cache_creation_input_tokens, split.ephemeral_5m_input_tokens, split.ephemeral_1h_input_tokens
+    )
+    return msgspec.structs.replace(
+        total,
+        input=total.input + (part.input_tokens or 0),
+        cache_read=total.cache_read + (part.cache_read_input_tokens or 0),
+        cache_write_5m=total.cache_write_5m + write_5m,
+        cache_write_1h=total.cache_write_1h + write_1h,
+        output=total.output + (part.output_tokens or 0),
+        mismatch=total.mismatch or mismatch,
+    )
+
+
+class MessagesTap(StreamTap):
+    """Anthropic's stream: message_start, pings and content blocks, message_delta, message_stop; or an
+    error."""
+
+    __slots__ = ("_final", "_reader")
+
+    wire = Wire.MESSAGES
+    event_overhead = 118
+
+    def __init__(self, cap: int) -> None:
+        super().__init__(cap)
+        self._reader = UsageReader()
+        self._final = False
+
+    @property
+    def usage(self) -> Usage | None:
+        return self._reader.usage(final=self._final)
+
+    def failure(self, error: StreamError | Refusal) -> bytes:
+        # The SDKs skip a ping without reading its data, so this makes a cut-off event harmless to them.
+        mend = b"" if self.at_boundary else b"\nevent: ping\n\n"
+        return mend + terminal_event(Wire.MESSAGES, error)
+
+    def _plain(self, region: bytes) -> int:
+        events = region.count(b"\n\n")
+        return events if region.count(b"event: content_block_delta\n") == events else 0
+
+    def _event(self, name: bytes, data: bytes, raw: bytes) -> bytes | None:
+        event = tolerant.decode(_event, data)
+        kind = (event.type if event else None) or name.decode("utf-8", "replace")
+        if event is None:
+            if kind == "error":  # the SDKs raise on the event's name alone
+                self._fail(read_error(data.decode("utf-8", "replace")))
+            elif kind != "ping":
+                self._content(raw)
+        elif kind == "message_start":
+            if event.message is not None and event.message.usage is not None:
+                self._reader.read(event.message.usage)
+        elif kind == "message_delta":
+            self.committed = True
+            if event.usage is not None:
+                self._reader.read(event.usage)
+            if event.delta is not None and event.delta.stop_reason is not None:
+                self.finish_reason = event.delta.stop_reason
+                self._final = event.usage is not None
+        elif kind == "message_stop":
+            self.committed = self.terminal = self._final = True
+        elif kind == "error":
+            self._fail(read_error(event.error if event.error is not None else ""))
+        elif kind != "ping":
+            self._content(raw)
+        return None
+
+
+def read_body(operation: Operation, status: int, body: bytes) -> BodyReading:
+    """What a whole answer says."""
+    message = tolerant.decode(_message, body)
+    if status >= 400 or (message is not None and message.type == "error"):
+        return BodyReading(error=read_error(message.error if message else None, status))
+    if message is None or operation is not Operation.GENERATE:
+        return BodyReading()
+    reader = UsageReader()
+    if message.usage is not None:
+        reader.read(message.usage)
+    return BodyReading(usage=reader.usage(final=True), finish_reason=message.stop_reason or "")
