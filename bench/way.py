@@ -1,6 +1,6 @@
 """What `way` adds on the laptop: `.venv/bin/python -m bench.way [TOOL…]`, signed in to a gateway that is up.
 
-Prints medians of `way token` and, for each tool that is on PATH, of `way TOOL --version` less `TOOL --version`.
+Prints medians: of `way token`, and for each tool that is on PATH of `way TOOL --version` less `TOOL --version`.
 """
 
 import argparse
