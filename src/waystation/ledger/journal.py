@@ -170,7 +170,11 @@ class Journal:
             self._recent, self._less_recent = set(), self._recent
         if self._young.pop(attempt_id, None) is None:
             self._traced.pop(attempt_id, None)
-        if self._append(SETTLE, self._encode(a)):
+        try:
+            payload = self._encode(a)
+        except OverflowError:
+            payload = self._encode(bounded(a))
+        if self._append(SETTLE, payload):
             self.settled += 1
         else:
             self.lost += 1
@@ -361,6 +365,15 @@ class Journal:
         with contextlib.suppress(OSError):
             os.close(self._lock_fd)
         self._lock_fd = -1
+
+
+def bounded(a: Attempt) -> Attempt:
+    """The attempt with every figure cut to what 64 bits hold: a provider may state anything."""
+    most = (1 << 63) - 1
+    fields = msgspec.structs.asdict(a)
+    return msgspec.structs.replace(
+        a, **{name: min(value, most) for name, value in fields.items() if isinstance(value, int)}
+    )
 
 
 def _write_whole(fd: int, frame: bytes) -> int:
