@@ -32,8 +32,12 @@ class Forms:
         self._browsers.remember(response, nonce)
         return response
 
-    def signed_out(self, why: str, *, come_back: bool) -> HTMLResponse:
-        return self._pages("signed_out.html", {"why": why, "come_back": come_back}, status=401)
+    def signed_out(
+        self, why: str, *, come_back: bool = False, heading: str = "Sign in first", status: int = 401
+    ) -> HTMLResponse:
+        """How to get a sign-in link. `come_back`: the page that was asked for will still work afterwards."""
+        values = {"heading": heading, "why": why, "come_back": come_back}
+        return self._pages("signed_out.html", values, status=status)
 
     def post(self, endpoint: PostEndpoint) -> Endpoint:
         """Only lets in forms that this browser was given by this gateway; the rest get 403."""

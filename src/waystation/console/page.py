@@ -1,12 +1,14 @@
 """Rendering: one template environment and the headers that every page carries."""
 
 import datetime
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup, escape
 from starlette.responses import HTMLResponse
 
 from waystation import __version__
@@ -42,6 +44,7 @@ class Pages:
         )
         self._environment.filters["ago"] = lambda at: ago(int(now()) - at)
         self._environment.filters["iso"] = _iso
+        self._environment.filters["marked"] = _marked
         self._environment.globals.update(
             version=__version__, base_url=base_url, host=urlsplit(base_url).netloc
         )
@@ -91,6 +94,11 @@ def ago(seconds: int) -> str:
             count = seconds // size
             return f"{count} {unit}{'' if count == 1 else 's'} ago"
     return "just now"
+
+
+def _marked(text: str) -> Markup:
+    """Escapes the text and shows what stands in `backticks` as code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704 (escaped first)
 
 
 def _iso(at: int) -> str:

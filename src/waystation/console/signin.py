@@ -29,7 +29,7 @@ class SignInPages:
     async def home(self, request: Request) -> Response:
         principal = await self._forms.who(request)
         if principal is None:
-            return self._forms.signed_out("This browser is not signed in.", come_back=False)
+            return self._forms.signed_out("This browser is not signed in.")
         sessions = await anyio.to_thread.run_sync(lambda: self._service.sessions(by=principal))
         values = {
             "principal": principal,
@@ -44,8 +44,8 @@ class SignInPages:
         code = request.path_params["code"]
         try:
             user = await anyio.to_thread.run_sync(self._service.links.look_at, code)
-        except NotFound as gone:
-            return self._gone(gone)
+        except NotFound:
+            return self._gone()
         values = {"user_name": user.name, "action": f"/welcome/{code}"}
         return self._forms.page(request, "welcome.html", values)
 
@@ -55,8 +55,8 @@ class SignInPages:
         before = await self._forms.who(request)
         try:
             opened = await anyio.to_thread.run_sync(self._service.links.open_browser, code, caller)
-        except NotFound as gone:
-            return self._gone(gone)
+        except NotFound:
+            return self._gone()
         if before is not None:  # this browser's earlier sign-in has no cookie any more
             await anyio.to_thread.run_sync(lambda: self._service.end_session(before.session, by=before))
         response = RedirectResponse("/", status_code=303, headers={"Cache-Control": "no-store"})
@@ -66,7 +66,7 @@ class SignInPages:
     async def end_session(self, request: Request, _form: dict[str, str]) -> Response:
         principal = await self._forms.who(request)
         if principal is None:
-            return self._forms.signed_out("This browser is not signed in.", come_back=False)
+            return self._forms.signed_out("This browser is not signed in.")
         session_id = request.path_params["session_id"]
         try:
             await anyio.to_thread.run_sync(lambda: self._service.end_session(session_id, by=principal))
@@ -77,8 +77,12 @@ class SignInPages:
             self._browsers.sign_out(response)
         return response
 
-    def _gone(self, gone: NotFound) -> Response:
-        return self._pages.message("This link has done its work", str(gone), status=410)
+    def _gone(self) -> Response:
+        return self._forms.signed_out(
+            "It works once and for half an hour, and one of the two is over.",
+            heading="This link has done its work",
+            status=410,
+        )
 
 
 _BROWSERS = (

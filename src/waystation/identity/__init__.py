@@ -23,13 +23,14 @@ from waystation.identity.keyring import KeyRing
 from waystation.identity.links import WelcomeLink
 from waystation.identity.oauth import OAuthEndpoints, caller_of
 from waystation.identity.origins import HostAllowList, SameOrigin
-from waystation.identity.service import ROLES, IdentityService
-from waystation.identity.signins import SignIns, TokenSet
+from waystation.identity.service import BASE_URL, ROLES, IdentityService
+from waystation.identity.signins import ServiceToken, SignIns, TokenSet
 from waystation.identity.verifier import TokenVerifier
 from waystation.identity.watch import Watch
 from waystation.store import Clock, Store
 
 __all__ = [
+    "BASE_URL",
     "OPERATOR",
     "ROLES",
     "Actor",
@@ -48,6 +49,7 @@ __all__ = [
     "Operator",
     "RedirectedError",
     "SameOrigin",
+    "ServiceToken",
     "TokenSet",
     "TokenVerifier",
     "TooManyAttempts",

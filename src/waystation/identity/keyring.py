@@ -43,7 +43,7 @@ class KeyRing:
         """
         now = int(self._now())
         key = _generate(now, signs_from=now + lifetimes.SIGNING_KEY_LEAD)
-        grace = lifetimes.ACCESS_TOKEN + lifetimes.CLOCK_SKEW
+        grace = lifetimes.LONGEST_ACCESS_TOKEN + lifetimes.CLOCK_SKEW
         self._store.keys.add(key, retire_others_at=key.signs_from + grace)
         self.reload()
         return key.kid

@@ -5,6 +5,8 @@ HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 
 ACCESS_TOKEN = 30 * MINUTE
+LONGEST_ACCESS_TOKEN = HOUR
+"""No access token lives longer, whoever it is for: a revocation is only remembered for this long."""
 REFRESH_IDLE = 30 * DAY
 REFRESH_ABSOLUTE = 90 * DAY
 REFRESH_GRACE = 20

@@ -12,11 +12,13 @@ from waystation.identity.errors import NotAllowed, NotFound
 from waystation.identity.links import WelcomeLink, WelcomeLinks
 from waystation.identity.refresh import Refresh
 from waystation.identity.secret import digest
-from waystation.identity.signins import SignIns, principal_of, why_over
+from waystation.identity.signins import ServiceToken, SignIns, principal_of, why_over
 from waystation.identity.verifier import TokenVerifier
 from waystation.model import Principal, PrincipalKind
 from waystation.store import Clock, RevocationKind, Session, Store, User
 
+BASE_URL = "base_url"
+"""The fact that tells the command line under which address the gateway was last started."""
 ROLES = ("owner", "admin", "auditor", "finance", "member")
 
 
@@ -36,6 +38,7 @@ class IdentityService:
         self._signins = signins
         self._verifier = verifier
         self._now = now
+        self._base_url = base_url
         self.links = WelcomeLinks(store, signins, base_url=base_url, now=now)
         self.authorization = Authorization(store, signins, issuer=base_url, now=now)
         self.device = DeviceFlow(store, signins, base_url=base_url, now=now)
@@ -47,7 +50,9 @@ class IdentityService:
         """Makes the owner if there is none, and a link for as long as no owner has ever signed in.
 
         `name` defaults to the operating system's `user@host`. None means that somebody is at home already.
+        Also notes `base_url` (default: the one this service was built with) for the command line beside it.
         """
+        self._store.facts.put(BASE_URL, base_url or self._base_url)
         with self._store.transaction() as tx:
             owners = _owners(tx)
             if any(tx.sessions.ever_opened(owner.id) for owner in owners):
@@ -114,6 +119,7 @@ class IdentityService:
         """Switches a user off: every session ends, and every access token is refused at once."""
         held = self._require_admin(by)
         now = int(self._now())
+        ended: list[str] = []
         with self._store.transaction() as tx:
             user = _existing(tx, name)
             if "owner" in user.roles and "owner" not in held:
@@ -121,10 +127,21 @@ class IdentityService:
             if [owner.id for owner in _owners(tx)] == [user.id]:
                 raise NotAllowed(f"{user.name} is the last owner: make another one first.")
             if tx.users.set_active(user.id, False, at=now):
-                tx.sessions.revoke_all(user.id, because="the account was switched off", at=now)
                 tx.revocations.add(RevocationKind.PRINCIPAL, user.id, at=now)
+                # Each session by name as well: that does not lean on the clocks of several nodes agreeing.
+                for session in tx.sessions.live(now=now, user_id=user.id):
+                    self._signins.end(
+                        tx,
+                        session,
+                        because="the account was switched off",
+                        actor=by.id,
+                        actor_name=by.name,
+                    )
+                    ended.append(session.id)
                 tx.audit.append("user.disabled", actor=by.id, actor_name=by.name, subject=user.id)
         self._verifier.revoke_principal(user.id, at=now)
+        for session_id in ended:
+            self._signins.ended(session_id)
         return user
 
     def enable_user(self, name: str, *, by: Actor) -> User:
@@ -137,6 +154,19 @@ class IdentityService:
             if tx.users.set_active(user.id, True, at=int(self._now())):
                 tx.audit.append("user.enabled", actor=by.id, actor_name=by.name, subject=user.id)
         return user
+
+    def service_token(self, name: str, *, by: Actor, lifetime: int = lifetimes.ACCESS_TOKEN) -> ServiceToken:
+        """One access token for a service account, for at most an hour; nothing renews it."""
+        held = self._require_admin(by)
+        with self._store.transaction() as tx:
+            user = _existing(tx, name)
+            if user.kind is not PrincipalKind.SERVICE:
+                raise NotAllowed(f"{user.name} is a person: people sign in by themselves.")
+            if not user.active:
+                raise NotAllowed(f"{user.name} is switched off.")
+            if not set(user.roles) <= held:
+                raise NotAllowed("Nobody can act with a role that they do not hold.")
+            return self._signins.open_service(tx, user, lifetime=lifetime, by=by.name)
 
     # Sessions
 

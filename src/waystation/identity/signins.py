@@ -15,6 +15,8 @@ from waystation.store import Clock, RevocationKind, Session, Store, User, new_id
 
 BROWSER = "browser"
 """The `client` of a session that lives in a cookie."""
+SERVICE = "service"
+"""The `client` of a session that has one access token and nothing to renew it with."""
 
 
 class TokenSet(msgspec.Struct, frozen=True):
@@ -43,6 +45,17 @@ class DeviceSignIn(msgspec.Struct, frozen=True):
 
     session: Session
     tokens: TokenSet
+
+
+class ServiceToken(msgspec.Struct, frozen=True):
+    """One access token for a service account. Its repr shows nothing."""
+
+    access_token: str
+    expires_at: int
+    session_id: str
+
+    def __repr__(self) -> str:
+        return f"ServiceToken(hidden, session_id={self.session_id!r})"
 
 
 class BrowserSignIn(msgspec.Struct, frozen=True):
@@ -106,6 +119,17 @@ class SignIns:
         tx.sessions.open(session, cookie_digest=digest(cookie))
         _audit_opening(tx, session, how)
         return BrowserSignIn(cookie, lifetimes.BROWSER_ABSOLUTE, session, principal_of(user, session))
+
+    def open_service(self, tx: Store, user: User, *, lifetime: int, by: str) -> ServiceToken:
+        now = int(self._now())
+        lifetime = min(lifetime, lifetimes.LONGEST_ACCESS_TOKEN)
+        session = _session(user, client=SERVICE, caller=Caller(), now=now, idle=lifetime, absolute=lifetime)
+        tx.sessions.open(session)
+        _audit_opening(tx, session, f"made by {by}")
+        token = tokens.mint(
+            self._keys, issuer=self._issuer, user=user, session=session, now=now, lifetime=lifetime
+        )
+        return ServiceToken(token, session.expires_at, session.id)
 
     def tokens(
         self, user: User, session: Session, refresh_token: str, *, scope: str = "openid offline_access"

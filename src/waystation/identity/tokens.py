@@ -53,8 +53,16 @@ class BadToken(ValueError):
     """Not a token that this gateway signed. Says nothing of its content."""
 
 
-def mint(keys: KeyRing, *, issuer: str, user: User, session: Session, now: int) -> str:
-    """An access token for one session; lives `ACCESS_TOKEN` seconds, never past the session's own end."""
+def mint(
+    keys: KeyRing,
+    *,
+    issuer: str,
+    user: User,
+    session: Session,
+    now: int,
+    lifetime: int = lifetimes.ACCESS_TOKEN,
+) -> str:
+    """An access token for one session; lives `lifetime` seconds, never past the session's own end."""
     key = keys.signing()
     claims = Claims(
         iss=issuer,
@@ -62,7 +70,7 @@ def mint(keys: KeyRing, *, issuer: str, user: User, session: Session, now: int) 
         sub=user.id,
         sid=session.id,
         iat=now,
-        exp=min(now + lifetimes.ACCESS_TOKEN, session.expires_at),
+        exp=min(now + min(lifetime, lifetimes.LONGEST_ACCESS_TOKEN), session.expires_at),
         jti=secrets.token_urlsafe(12),
         client_id=session.client,
         name=user.name,

@@ -8,7 +8,7 @@ from waystation.identity.keyring import KeyRing
 from waystation.model import Principal, Refusal, RefusalKind
 from waystation.store import Clock, Revocation, RevocationKind
 
-_MEMORY = lifetimes.ACCESS_TOKEN + lifetimes.CLOCK_SKEW
+_MEMORY = lifetimes.LONGEST_ACCESS_TOKEN + lifetimes.CLOCK_SKEW
 """A revocation is forgotten when no access token from before it can be alive."""
 
 

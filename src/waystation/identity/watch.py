@@ -30,7 +30,7 @@ class Watch:
         changes = self._store.changes()
         if changes == self._seen:
             return False
-        horizon = int(self._now()) - lifetimes.ACCESS_TOKEN - lifetimes.CLOCK_SKEW
+        horizon = int(self._now()) - lifetimes.LONGEST_ACCESS_TOKEN - lifetimes.CLOCK_SKEW
         self._verifier.apply(self._store.revocations.since(self._seen, newer_than=horizon))
         self._keys.reload()
         self._seen = changes

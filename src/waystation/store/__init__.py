@@ -17,6 +17,7 @@ from waystation.store.audit import AuditEvent, AuditLog
 from waystation.store.clock import Clock
 from waystation.store.codes import Code, Codes, CodeState, Purpose
 from waystation.store.database import Database, EngineDatabase, JoinedDatabase, connect
+from waystation.store.facts import Facts
 from waystation.store.keys import SigningKey, SigningKeys
 from waystation.store.migrate import SchemaTooNew, migrate
 from waystation.store.people import NameTaken, User, Users, new_id
@@ -32,6 +33,7 @@ __all__ = [
     "Code",
     "CodeState",
     "Codes",
+    "Facts",
     "MasterKey",
     "NameTaken",
     "PolicyRepository",
@@ -66,6 +68,7 @@ class Store:
         self.users = Users(database)
         self.sessions = Sessions(database)
         self.codes = Codes(database)
+        self.facts = Facts(database)
         self.keys = SigningKeys(database, master)
         self.policies = PolicyRepository(database, now)
         self.audit = AuditLog(database, now)

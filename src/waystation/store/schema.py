@@ -38,6 +38,13 @@ counters = Table(
     Column("value", BigInteger, nullable=False),
 )
 
+facts = Table(
+    "facts",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
 users = Table(
     "users",
     metadata,

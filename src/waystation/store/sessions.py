@@ -141,17 +141,6 @@ class Sessions:
         with self._database.write() as connection:
             return connection.execute(statement).rowcount == 1
 
-    def revoke_all(self, user_id: str, *, because: str, at: int) -> int:
-        """Ends every session of a user; says how many were still standing."""
-        table = schema.sessions
-        statement = (
-            update(table)
-            .where(table.c.user_id == user_id, table.c.revoked_at.is_(None))
-            .values(revoked_at=at, revoked_because=because)
-        )
-        with self._database.write() as connection:
-            return connection.execute(statement).rowcount
-
     def forget_ended(self, *, before: int) -> int:
         """Deletes sessions that ended before a moment, with their tokens; says how many."""
         table, tokens = schema.sessions, schema.refresh_tokens

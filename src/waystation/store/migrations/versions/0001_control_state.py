@@ -18,6 +18,12 @@ def upgrade() -> None:
     )
     op.bulk_insert(counters, [{"name": "changes", "value": 0}, {"name": "audit", "value": 0}])
     op.create_table(
+        "facts",
+        sa.Column("name", sa.String(64), nullable=False),
+        sa.Column("value", sa.Text, nullable=False),
+        sa.PrimaryKeyConstraint("name", name="pk_facts"),
+    )
+    op.create_table(
         "users",
         sa.Column("id", sa.String(64), nullable=False),
         sa.Column("name", sa.String(320), nullable=False),
