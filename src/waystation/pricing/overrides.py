@@ -58,7 +58,13 @@ def rates_of(override: PriceOverride) -> Rates | None:
 
 def packaged() -> tuple[int, tuple[PriceOverride, ...]]:
     """Revision and entries of `overrides.yaml`."""
-    text = importlib.resources.files(__package__).joinpath("overrides.yaml").read_text("utf-8")
+    return read_corrections(
+        importlib.resources.files(__package__).joinpath("overrides.yaml").read_text("utf-8")
+    )
+
+
+def read_corrections(text: str) -> tuple[int, tuple[PriceOverride, ...]]:
+    """Revision and entries of a corrections file (its form is told at its top)."""
     # BaseLoader leaves every scalar as text: an amount becomes a Decimal without passing through a float.
     raw = yaml.load(text, yaml.BaseLoader)  # noqa: S506 - builds only str, list and dict
     file = msgspec.convert(raw, _File, strict=False)
