@@ -15,10 +15,10 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 BIN = Path(sys.executable).parent
 WAYSTATION = str(BIN / "waystation")
@@ -57,6 +57,13 @@ class RunningGateway:
             text=True,
             timeout=60,
         )
+
+    def wait_until_idle(self) -> None:
+        """Until nothing is in flight: from then on the ledger has a row for each attempt so far."""
+        give_up = time.monotonic() + 20
+        while (busy := _ask(self.url, "/readyz")["in_flight"]) != 0:
+            assert time.monotonic() < give_up, f"{busy} requests are still in flight"
+            time.sleep(0.02)  # between two looks; there is nothing to wait on
 
     def stop(self) -> int:
         """SIGTERM, and the exit status; SIGKILL if it does not drain."""
@@ -115,7 +122,12 @@ def _start(data: Path, words: Sequence[str], env: Mapping[str, str]) -> RunningG
 
 def _ready(url: str) -> bool:
     try:
-        with urllib.request.urlopen(f"{url}/readyz", timeout=5) as answer:
-            return bool(answer.status == 200)
-    except (OSError, urllib.error.HTTPError):
+        return bool(_ask(url, "/readyz")["ready"])
+    except OSError:
         return False
+
+
+def _ask(url: str, path: str) -> dict[str, Any]:
+    with urllib.request.urlopen(url + path, timeout=5) as answer:
+        found: dict[str, Any] = json.load(answer)
+    return found

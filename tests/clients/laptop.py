@@ -1,0 +1,171 @@
+"""A developer's laptop: a home folder of its own, signed in by `way login`, with the real tools from npm on PATH."""
+
+import dataclasses
+import json
+import os
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.gateway import WAY, RunningGateway, clean_environment
+
+from waystation.ledger.queries import open_usage
+
+TOOLS_BIN = Path(__file__).parent / "node_modules" / ".bin"
+TASK = "create hello.txt containing hi"
+LIMIT = 60
+"""Seconds that a tool may take for anything in these tests."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Tool:
+    """How a tool is run headless."""
+
+    binary: str
+    words: tuple[str, ...]
+    """Its own arguments before the prompt."""
+    model_option: str
+    wire: str
+    calls: int
+    """Requests that the task takes when nothing goes wrong, a title included."""
+    model: str = ""
+    """The model to name where a test names none; "" leaves it to `way`."""
+
+    def command(self, prompt: str, model: str = "") -> list[str]:
+        named = model or self.model
+        chosen = [self.model_option, named] if named else []
+        return [self.binary, *self.words, *chosen, *(["-p"] if self.binary == "gemini" else []), prompt]
+
+
+_CODEX_WORDS = ("exec", "--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox")
+TOOLS = {
+    "claude": Tool("claude", ("-p", "--dangerously-skip-permissions"), "--model", "anthropic.messages", 2),
+    "codex": Tool("codex", _CODEX_WORDS, "-m", "openai.responses", 2),
+    "gemini": Tool("gemini", ("--yolo",), "-m", "gemini.generate", 2),
+    "opencode-anthropic": Tool(
+        "opencode", ("run",), "-m", "anthropic.messages", 3, "waystation-anthropic/claude-sonnet-4-5"
+    ),
+    "opencode-chat": Tool("opencode", ("run",), "-m", "openai.chat", 3, "waystation/gpt-5.4"),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """What a tool did: its exit status, what it said, and what the ledger and the folder have since."""
+
+    status: int
+    said: str
+    """Standard output, then standard error."""
+    seconds: float
+    folder: Path
+    rows: list[dict[str, Any]]
+    """The ledger's new rows, in order; each as in docs/usage-tables.md."""
+
+    @property
+    def hello(self) -> str | None:
+        """What is in hello.txt, without the end of its last line; None if there is no such file."""
+        path = self.folder / "hello.txt"
+        return path.read_text().rstrip("\n") if path.exists() else None
+
+    def outcomes(self) -> list[str]:
+        return [row["outcome"] for row in self.rows]
+
+    def __str__(self) -> str:
+        rows = [(r["outcome"], r["http_status"], r["error"], r["requested_model"]) for r in self.rows]
+        files = sorted(p.name for p in self.folder.iterdir())
+        return (
+            f"exit {self.status} after {self.seconds:.1f} s, files {files}, rows {rows}\n{self.said[-3000:]}"
+        )
+
+
+class Laptop:
+    def __init__(self, home: Path, gateway: RunningGateway) -> None:
+        self.home = home
+        self.gateway = gateway
+        self._environment = clean_environment(
+            HOME=str(home),
+            WAY_HOME=str(home / "way"),
+            XDG_CONFIG_HOME=str(home / ".config"),
+            XDG_DATA_HOME=str(home / ".local" / "share"),
+            XDG_CACHE_HOME=str(home / ".cache"),
+            XDG_STATE_HOME=str(home / ".local" / "state"),
+            PATH=f"{TOOLS_BIN}{os.pathsep}{os.environ['PATH']}",
+            TERM="dumb",
+            IS_SANDBOX="1",  # as root, Claude Code runs without permission prompts only in a sandbox
+            DISABLE_AUTOUPDATER="1",
+            GEMINI_CLI_TRUST_WORKSPACE="true",
+        )
+        home.mkdir(parents=True)
+
+    def way(self, *words: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
+        """`way WORDS…`, without a terminal. Whatever its exit status."""
+        return subprocess.run(
+            [WAY, *words],
+            cwd=folder or self.home,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=LIMIT,
+        )
+
+    def sign_in(self, link: str = "") -> None:
+        """By the one-time link of the first start, or by a fresh one."""
+        link = link or json.loads(self.gateway.command("sign-in-link", "--json").stdout)["url"]
+        done = self.way("login", "--link", link)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def run(
+        self, tool: Tool, prompt: str = TASK, *, model: str = "", env: dict[str, str] | None = None
+    ) -> Run:
+        """`way TOOL …` in a new folder, and what came of it. Fails where it takes longer than LIMIT."""
+        folder = self.home / f"project-{len(list(self.home.iterdir()))}"
+        folder.mkdir()
+        before = {row["attempt_id"] for row in ledger_rows(self.gateway)}
+        began = time.monotonic()
+        process = subprocess.Popen(
+            [WAY, *tool.command(prompt, model)],
+            cwd=folder,
+            env=self._environment | (env or {}),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        try:
+            out, err = process.communicate(timeout=LIMIT)
+        except subprocess.TimeoutExpired:
+            _end(process)
+            out, err = process.communicate()
+            raise AssertionError(f"{tool.binary} was still running after {LIMIT} s:\n{out}\n{err}") from None
+        seconds = time.monotonic() - began
+        return Run(process.returncode, f"{out}\n{err}", seconds, folder, self._new_rows(before))
+
+    def _new_rows(self, before: set[str]) -> list[dict[str, Any]]:
+        self.gateway.wait_until_idle()
+        return [row for row in ledger_rows(self.gateway) if row["attempt_id"] not in before]
+
+    def replace_access_token(self, token: str) -> None:
+        """Puts another access token into the session that `way` keeps, as if it were still good."""
+        path = self.home / "way" / "session.json"
+        session = json.loads(path.read_text())
+        secrets = json.loads(session["secrets"])
+        secrets["access_token"] = token
+        session["secrets"] = json.dumps(secrets)
+        path.write_text(json.dumps(session))
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """The tool and whatever it has started; it runs in a session of its own."""
+    os.killpg(process.pid, 9)
+
+
+def ledger_rows(gateway: RunningGateway) -> list[dict[str, Any]]:
+    """Every row of the gateway's ledger, journal and lake together, by time."""
+    journals = [path for path in (gateway.data / "journal").iterdir() if path.is_dir()]
+    with open_usage(journals, gateway.data / "lake" / "requests") as view:
+        found = view.connection.execute("SELECT * FROM requests ORDER BY started_at, attempt_id")
+        names = [column[0] for column in found.description or ()]
+        return [dict(zip(names, values, strict=True)) for values in found.fetchall()]
