@@ -1,0 +1,133 @@
+"""Keeps the plan in force: loads the policy at start, and again when another process has applied one."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import msgspec
+
+from waystation import policy
+from waystation.model import AuthScheme, Provider
+from waystation.policy import Plan, PolicyErrors
+from waystation.pricing import PriceBook
+from waystation.store import Store
+from waystation.vault import SecretUnavailable, resolve
+
+_log = logging.getLogger("waystation.policy")
+_POLL_SECONDS = 0.5
+Credential = tuple[bytes, bytes]
+
+
+class PlanState(msgspec.Struct, frozen=True):
+    """A plan and what goes with it; swapped as one."""
+
+    plan: Plan
+    prices: PriceBook
+    credentials: Mapping[str, Credential | None]
+
+
+class PlanKeeper:
+    """`plan` and `prices` are always whole and of one version. A broken new version leaves the old in force."""
+
+    def __init__(self, store: Store, env: Mapping[str, str], rehearsal_url: str) -> None:
+        self._store = store
+        self._env = env
+        self._rehearsal_url = rehearsal_url
+        self._state: PlanState | None = None
+        self._listeners: list[Callable[[PlanState], None]] = []
+        self.last_error = ""
+
+    @property
+    def state(self) -> PlanState:
+        assert self._state is not None, "load() comes first"
+        return self._state
+
+    @property
+    def plan(self) -> Plan:
+        return self.state.plan
+
+    @property
+    def prices(self) -> PriceBook:
+        return self.state.prices
+
+    @property
+    def uses_rehearsal(self) -> bool:
+        return any(p.kind == "rehearsal" for p in self.plan.providers.values())
+
+    def on_change(self, listener: Callable[[PlanState], None]) -> None:
+        """Calls `listener` on the event loop with each new state."""
+        self._listeners.append(listener)
+
+    def load(self) -> PlanState:
+        """Reads the applied policy, or the embedded default where none was ever applied. Blocks."""
+        stored = self._store.policies.current()
+        if stored is None:
+            text, version, name = policy.default_policy(self._env, self._rehearsal_url), 0, "embedded default"
+        else:
+            text, version, name = stored.text, stored.version, f"policy version {stored.version}"
+        self._state = self._compile(text, name, version)
+        return self._state
+
+    def apply_file(self, path: Path) -> None:
+        """Applies a policy file unless it is the one in force already. Raises PolicyErrors."""
+        text = path.read_text("utf-8")
+        policy.load(text, filename=str(path))
+        current = self._store.policies.current()
+        if current is None or current.text != text:
+            base = current.version if current is not None else None
+            self._store.policies.append(text, who="serve --policy", note=str(path), base_version=base)
+
+    def _compile(self, text: str, name: str, version: int) -> PlanState:
+        document = policy.load(text, filename=name)
+        book = PriceBook.builtin(policy.price_overrides(document))
+        plan = policy.compile_plan(document, version=version, prices=book)
+        return PlanState(plan, book, _credentials(plan.providers, self._env))
+
+    async def watch(self) -> None:
+        """Looks twice a second whether another process has applied a policy."""
+        seen = self.plan.version
+        while True:
+            await asyncio.sleep(_POLL_SECONDS)
+            try:
+                stored = await asyncio.to_thread(self._store.policies.current)
+                if stored is None or stored.version == seen:
+                    continue
+                seen = stored.version
+                state = await asyncio.to_thread(
+                    self._compile, stored.text, f"policy version {stored.version}", stored.version
+                )
+            except PolicyErrors as errors:
+                self.last_error = str(errors)
+                _log.error("policy not taken", extra={"fields": {"version": seen, "errors": str(errors)}})
+            except Exception as error:
+                # The database may be away for a while: the last plan stays in force.
+                self.last_error = type(error).__name__
+                _log.warning("policy not read", extra={"fields": {"error": type(error).__name__}})
+            else:
+                self.last_error = ""
+                self._state = state
+                for listener in self._listeners:
+                    listener(state)
+                _log.info("policy in force", extra={"fields": {"version": seen}})
+
+
+def _credentials(providers: Mapping[str, Provider], env: Mapping[str, str]) -> dict[str, Credential | None]:
+    """The header that authenticates us to each provider; a provider whose secret is missing is left out."""
+    headers: dict[str, Credential | None] = {}
+    for provider in providers.values():
+        if provider.auth is AuthScheme.NONE or provider.credential is None:
+            headers[provider.id] = None
+            continue
+        try:
+            secret = resolve(provider.credential, env).reveal().encode("ascii")
+        except SecretUnavailable as missing:
+            _log.warning(
+                "provider without key", extra={"fields": {"provider": provider.id, "reason": str(missing)}}
+            )
+            continue
+        if provider.auth is AuthScheme.BEARER:
+            headers[provider.id] = (b"authorization", b"Bearer " + secret)
+        else:
+            headers[provider.id] = (provider.auth.value.encode("ascii"), secret)
+    return headers

@@ -1,0 +1,118 @@
+"""`waystation serve`: start the gateway, and say what to type next."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer()
+
+
+@app.command()
+def serve(
+    data: Annotated[
+        Path, typer.Option(envvar="WAYSTATION_DATA", help="Where the gateway keeps everything.")
+    ] = Path("~/.waystation"),
+    host: Annotated[str, typer.Option(envvar="WAYSTATION_HOST", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(envvar="WAYSTATION_PORT", help="Port; 0 takes any free one.")] = 8080,
+    base_url: Annotated[
+        str,
+        typer.Option(envvar="WAYSTATION_BASE_URL", help="URL by which tools and browsers reach the gateway."),
+    ] = "",
+    policy: Annotated[Path | None, typer.Option(help="Policy file to apply at start.")] = None,
+    database: Annotated[
+        str,
+        typer.Option(
+            envvar="WAYSTATION_DATABASE", help="SQLAlchemy URL; SQLite in the data folder if absent."
+        ),
+    ] = "",
+    node: Annotated[
+        str, typer.Option(envvar="WAYSTATION_NODE", help="Name of this node's journal.")
+    ] = "node-1",
+    lake_interval: Annotated[
+        float, typer.Option(help="Seconds between drains of the journal to the lake.")
+    ] = 30.0,
+    drain_timeout: Annotated[
+        int, typer.Option(help="Seconds that streams get to finish after SIGTERM.")
+    ] = 600,
+    plain_asgi: Annotated[bool, typer.Option(help="Relay as plain ASGI (slower; a fallback).")] = False,
+    tls_certificate: Annotated[Path | None, typer.Option(help="PEM file: serve https.")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="PEM file with its key.")] = None,
+    log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
+    log_json: Annotated[
+        bool | None, typer.Option("--log-json/--log-plain", help="By default JSON unless on a terminal.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the start-up facts as one JSON line.")
+    ] = False,
+) -> None:
+    """Start the gateway on embedded defaults, or with a policy file."""
+    from waystation.app import Settings, keep_large_blocks
+
+    keep_large_blocks()  # before anything large is allocated
+    import sys
+
+    from waystation.app import logs, run
+    from waystation.policy import PolicyErrors
+
+    logs.set_up(log_level, as_json=not sys.stderr.isatty() if log_json is None else log_json)
+    settings = Settings(
+        data=data.expanduser(),
+        host=host,
+        port=port,
+        base_url=base_url,
+        policy=policy,
+        database=database,
+        node=node,
+        lake_interval=lake_interval,
+        drain_timeout=drain_timeout,
+        plain_asgi=plain_asgi,
+        log_level=log_level,
+        tls_certificate=tls_certificate,
+        tls_key=tls_key,
+    )
+    try:
+        run(settings, _print_json if as_json else _print_welcome)
+    except PolicyErrors as errors:
+        typer.echo(str(errors), err=True)
+        raise typer.Exit(2) from None
+
+
+def _print_json(announcement: Any) -> None:
+    import msgspec
+
+    typer.echo(json.dumps(msgspec.to_builtins(announcement)))
+
+
+def _print_welcome(announcement: Any) -> None:
+    from rich.console import Console
+    from rich.padding import Padding
+    from rich.text import Text
+
+    console = Console()
+    text = Text()
+    text.append("Waystation", style="bold")
+    text.append(f" is up at {announcement.url}\n")
+    if announcement.rehearsal:
+        text.append(
+            "No provider key was found, so answers come from the built-in rehearsal provider.\n"
+            "It is not a model: it plays along so that you can try everything without a key.\n",
+            style="yellow",
+        )
+    if announcement.welcome:
+        text.append("\n1. Open this link once, within 30 minutes, to become the owner:\n")
+        text.append(f"   {announcement.welcome}\n", style="bold cyan")
+        text.append("2. In another terminal, get the client:\n")
+        step = 3
+    else:
+        text.append("\n1. In another terminal, get the client if you have not got it:\n")
+        step = 2
+    text.append(f"   curl -fsS {announcement.url}/install | sh\n", style="bold cyan")
+    text.append(f"{step}. Work:\n")
+    text.append("   way claude", style="bold cyan")
+    text.append("      (or way codex, way gemini, way opencode)\n")
+    text.append(f"{step + 1}. See who spent what:\n")
+    text.append("   waystation usage\n", style="bold cyan")
+    text.append("\nCtrl-C stops it; streams in flight finish first.", style="dim")
+    console.print(Padding(text, (1, 2)))

@@ -1,0 +1,342 @@
+"""What goes out for one attempt, and the rows that come of it."""
+
+import logging
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from waystation.model import (
+    Attempt,
+    Begin,
+    EndedBy,
+    Operation,
+    Outcome,
+    Principal,
+    Refusal,
+    RefusalKind,
+    Route,
+    Surface,
+    Usage,
+    UsageSource,
+    Wire,
+)
+from waystation.policy import Endpoint
+from waystation.relay.downstream import Header
+from waystation.relay.headers import inbound
+from waystation.wire import (
+    BadBody,
+    RequestFacts,
+    check_unambiguous_model,
+    decode_body,
+    estimate_tokens,
+    read_body,
+    refusal_response,
+    request_usage_in_stream,
+    set_model,
+)
+
+if TYPE_CHECKING:
+    from waystation.relay.exchange import Exchange
+
+_log = logging.getLogger("waystation.relay")
+_ID_HEADERS = {
+    Surface.ANTHROPIC: b"request-id",
+    Surface.OPENAI: b"x-request-id",
+    Surface.GEMINI: b"x-request-id",
+}
+_NOTHING = Usage(source=UsageSource.ABSENT)
+_SEEN_NOTHING = frozenset((Outcome.UPSTREAM_UNREACHABLE, Outcome.REFUSED))
+
+
+def id_header(surface: Surface) -> bytes:
+    """The header in which that surface's providers return a request id, and its tools look for it."""
+    return _ID_HEADERS[surface]
+
+
+# -------------------------------------------------------------------- going out
+def outgoing_body(wire: Wire, facts: RequestFacts, route: Route, body: bytes) -> bytes:
+    """The tool's bytes, save the model id where the route's differs and, on Chat Completions, the usage option."""
+    if wire is Wire.GENERATE:
+        return body  # the model is in the path
+    if route.model != facts.model:
+        body = set_model(body, facts.model, route.model)
+    else:
+        check_unambiguous_model(body, facts.model)
+    if wire is Wire.CHAT and facts.stream and not facts.include_usage and route.provider.usage_in_stream:
+        body = request_usage_in_stream(body)
+    return body
+
+
+def request_head(
+    target: bytes, endpoint: Endpoint, credential: Header | None, headers: bytes, length: int
+) -> bytes:
+    """The head of the request to the provider. The credential is the gateway's own; the tool's is not in it."""
+    lines = [b"POST ", target, b" HTTP/1.1\r\nhost: ", endpoint.authority, b"\r\n"]
+    for name, value in endpoint.headers:
+        lines += (name, b": ", value, b"\r\n")
+    if credential is not None:
+        lines += (credential[0], b": ", credential[1], b"\r\n")
+    # identity: the stream must be readable as it passes, and a tool's own preference is not the provider's (E08)
+    lines += (headers, b"accept-encoding: identity\r\ncontent-length: %d\r\n\r\n" % length)
+    return b"".join(lines)
+
+
+# -------------------------------------------------------------------- rows
+def begin_record(x: "Exchange") -> Begin:
+    principal, facts, route = x.principal, x.facts, x.route
+    assert principal is not None
+    assert facts is not None
+    assert route is not None
+    return Begin(
+        f"{x.request_id}.{x.attempt}",
+        x.request_id,
+        x.attempt,
+        int(x.started_wall * 1e6),
+        principal.id,
+        principal.name,
+        tuple(principal.groups),
+        principal.cost_center,
+        principal.session,
+        principal.device,
+        x.tool[0],
+        x.tool[1],
+        x.tool_session,
+        x.address.surface,
+        x.address.wire,
+        x.address.operation or "",
+        facts.model,
+        route.id,
+        route.provider.id,
+        route.model,
+        facts.stream,
+        x.bytes_in,
+        0 if x.address.operation is Operation.COUNT_TOKENS else estimate_tokens(len(x.body)),
+        x.plan.version,
+    )
+
+
+def settled_record(
+    x: "Exchange", outcome: Outcome, ended_by: EndedBy, usage: Usage | None, finish_reason: str, error: str
+) -> Attempt:
+    """The attempt's row, its usage completed by estimate where the provider did not finish saying it."""
+    relay, route = x.relay, x.route
+    assert route is not None
+    cost: int | None
+    if x.address.operation is Operation.COUNT_TOKENS:
+        usage, cost, version = _NOTHING, 0, ""
+    else:
+        usage = _complete_usage(x, outcome, usage)
+        cost, version = (
+            (0, "") if usage.source is UsageSource.ABSENT else relay.price(route, usage, x.started_wall)
+        )
+    elapsed = relay.now() - x.request.arrived
+    return _row(
+        x,
+        attempt=x.attempt,
+        ended=x.started_wall + elapsed,
+        route=route,
+        usage=usage,
+        cost=cost,
+        price_version=version,
+        status=x.status,
+        outcome=outcome,
+        ended_by=ended_by,
+        finish_reason=finish_reason,
+        error=error,
+        decision=x.rule,
+    )
+
+
+def refused_record(x: "Exchange", refusal: Refusal, status: int) -> Attempt:
+    """The row of a request that never left: attempt 0, no tokens, no cost, and the rule that decided."""
+    return _row(
+        x,
+        attempt=0,
+        ended=x.relay.wall_clock(),
+        route=None,
+        usage=_NOTHING,
+        cost=0,
+        price_version="",
+        status=status,
+        outcome=Outcome.REFUSED,
+        ended_by=EndedBy.GATEWAY,
+        finish_reason="",
+        error=refusal.kind,
+        decision=refusal.rule,
+    )
+
+
+def _row(
+    x: "Exchange",
+    *,
+    attempt: int,
+    ended: float,
+    route: Route | None,
+    usage: Usage,
+    cost: int | None,
+    price_version: str,
+    status: int,
+    outcome: Outcome,
+    ended_by: EndedBy,
+    finish_reason: str,
+    error: str,
+    decision: str,
+) -> Attempt:
+    principal, facts = x.principal, x.facts
+    assert principal is not None
+    assert facts is not None
+    return Attempt(
+        f"{x.request_id}.{attempt}",
+        x.request_id,
+        attempt,
+        int(x.started_wall * 1e6),
+        int(ended * 1e6),
+        principal.id,
+        principal.name,
+        tuple(principal.groups),
+        principal.cost_center,
+        principal.session,
+        principal.device,
+        x.tool[0],
+        x.tool[1],
+        x.tool_session,
+        x.address.surface,
+        x.address.wire,
+        x.address.operation or "",
+        facts.model,
+        route.id if route else "",
+        route.provider.id if route else "",
+        route.model if route else "",
+        facts.stream,
+        usage.input,
+        usage.cache_read,
+        usage.cache_write_5m,
+        usage.cache_write_1h,
+        usage.output,
+        usage.reasoning,
+        usage.web_searches,
+        usage.source,
+        usage.mismatch,
+        usage.tier,
+        cost,
+        price_version,
+        status,
+        outcome,
+        ended_by,
+        finish_reason,
+        error,
+        decision,
+        int(x.ttft * 1e6) if x.ttft is not None else None,
+        x.bytes_in,
+        x.bytes_out,
+        x.upstream_id.decode("latin-1")[:128],
+        x.plan.version,
+    )
+
+
+def _complete_usage(x: "Exchange", outcome: Outcome, usage: Usage | None) -> Usage:
+    """What the provider said, and where it was not done saying it, our estimate for the rest (E45, E46).
+
+    An explicit zero is an answer; only absence is estimated. An attempt that failed before any content
+    consumed nothing that anybody bills.
+    """
+    tap = x.tap
+    seen = tap.output_chars if tap is not None else 0
+    if outcome is Outcome.COMPLETE:
+        if usage is not None:
+            return usage
+        if x.status >= 300:
+            return _NOTHING
+        written = seen if tap is not None else x.bytes_out
+        return Usage(input=_estimated_input(x), output=estimate_tokens(written), source=UsageSource.ESTIMATED)
+    if outcome is Outcome.UPSTREAM_ERROR:
+        return usage if usage is not None else _NOTHING
+    if outcome in _SEEN_NOTHING or (outcome is Outcome.UPSTREAM_CUT and x.status == 0):
+        return _NOTHING
+    if x.status >= 400:
+        return _NOTHING
+    if usage is None:
+        return Usage(input=_estimated_input(x), output=estimate_tokens(seen), source=UsageSource.ESTIMATED)
+    output = max(usage.output, estimate_tokens(seen))
+    return msgspec.structs.replace(usage, output=output, source=UsageSource.PARTIAL)
+
+
+def _estimated_input(x: "Exchange") -> int:
+    return estimate_tokens(len(x.body) or x.bytes_in)
+
+
+# -------------------------------------------------------------------- errors and estimates
+def readable_error(x: "Exchange", body: bytes) -> tuple[int, list[Header], bytes]:
+    """A provider's error as the tool gets it: (status, headers, body).
+
+    The bytes pass as they came, decoded if they were compressed (E09). What cannot be read keeps its
+    status and gets a body in the tool's own shape. A 401 is about the gateway's key, not the tool's: the
+    tool must neither retry it nor ask its user to sign in again.
+    """
+    assert x.route is not None
+    provider = x.route.provider.id
+    if x.status == 401:
+        refusal = Refusal(
+            RefusalKind.NO_ROUTE,
+            f"The provider {provider} does not accept the gateway's key: tell your platform team "
+            f"(request {x.request_id}).",
+            rule=f"providers.{provider}.credential",
+        )
+        return refusal_response(x.address.wire, refusal, x.request_id)
+    decoded = False
+    coding = x.content_encoding or (b"gzip" if body[:2] == b"\x1f\x8b" else b"")
+    if not coding and body[:4] == b"\x28\xb5\x2f\xfd":
+        coding = b"zstd"
+    if coding:
+        try:
+            body, decoded = decode_body(coding, body, x.relay.settings.max_error_body * 8), True
+        except BadBody:
+            refusal = Refusal(
+                RefusalKind.UPSTREAM_BROKEN,
+                f"The provider {provider} answered {x.status} with an error that cannot be read.",
+            )
+            _, headers, body = refusal_response(x.address.wire, refusal, x.request_id)
+            return x.status, headers, body
+    headers, x.upstream_id = inbound(
+        x.response_headers, x.request_id.encode(), id_header(x.address.surface), decoded=decoded
+    )
+    return x.status, headers, body
+
+
+def error_type(x: "Exchange", body: bytes) -> str:
+    """The provider's own word for its error, or `http_<status>`."""
+    reading = read_body(x.address.wire, x.address.operation or Operation.GENERATE, x.status, body)
+    if reading.error is not None and reading.error.type:
+        return reading.error.type[:64]
+    return f"http_{x.status}"
+
+
+def estimated_count(wire: Wire, body: bytes) -> tuple[int, list[Header], bytes]:
+    """An answer to count_tokens where the provider has no counter (E83, E84): the whole request, biased high."""
+    tokens = estimate_tokens(len(body))
+    shape = {"totalTokens": tokens} if wire is Wire.GENERATE else {"input_tokens": tokens}
+    return (
+        200,
+        [(b"content-type", b"application/json"), (b"x-waystation-estimated", b"true")],
+        msgspec.json.encode(shape),
+    )
+
+
+def log_refusal(x: "Exchange", refusal: Refusal, status: int) -> None:
+    """One line for operators: what was refused, whose, by which rule. Never a header or a body."""
+    principal: Principal | None = x.principal
+    _log.warning(
+        "refused",
+        extra={
+            "fields": {
+                "request_id": x.request_id,
+                "status": status,
+                "kind": refusal.kind,
+                "rule": refusal.rule,
+                "principal": principal.id if principal else "",
+                "tool": x.tool[0],
+                "surface": x.address.surface,
+                "model": x.facts.model[:128] if x.facts else "",
+            }
+        },
+    )

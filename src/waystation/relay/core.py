@@ -1,0 +1,146 @@
+"""What all exchanges share: the plan in force, the pools, the journal, the counters and the settings."""
+
+import asyncio
+import itertools
+import os
+import random
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+
+from waystation.model import Attempt, Begin, Principal, Refusal, Route, Usage
+from waystation.policy import Endpoint
+from waystation.relay.addresses import Address
+from waystation.relay.admit import Admission
+from waystation.relay.downstream import Header, Request
+from waystation.relay.metrics import RelayMetrics
+from waystation.relay.upstream import Origin, OriginPool, UpstreamPools
+
+if TYPE_CHECKING:
+    from waystation.relay.exchange import Exchange
+
+
+class Watched(Protocol):
+    """Something with deadlines of its own. `now` is event-loop seconds."""
+
+    def check(self, now: float) -> None: ...
+
+
+class Recorder(Protocol):
+    """Where attempts are kept; `waystation.ledger.Journal` implements it. Neither call waits on a disk."""
+
+    def begin(self, begin: Begin) -> None: ...
+
+    def settle(self, attempt: Attempt) -> None: ...
+
+
+Pricer = Callable[[Route, Usage, float], tuple[int | None, str]]
+"""(route, usage, Unix seconds) → (nano-dollars or None where no price is known, price-book version)."""
+
+
+class RelaySettings(msgspec.Struct, frozen=True):
+    """Bounds of the data plane. Times in seconds, sizes in bytes."""
+
+    max_body: int = 64 * 1024 * 1024
+    """A request body as sent; larger is refused 413. Vendors' own limits are 20 to 32 MB."""
+    max_decoded_body: int = 128 * 1024 * 1024
+    """A request body after content decoding (zip bombs end here)."""
+    max_error_body: int = 1024 * 1024
+    """A provider's error is kept whole up to this; the rest is dropped."""
+    whole_buffer: int = 256 * 1024
+    """A plain (not streamed) answer is held back up to this size, so that it goes out in one write."""
+    connect_timeout: float = 10.0
+    head_timeout: float = 600.0
+    """Until the provider's response head: reasoning models think for minutes before they say a word."""
+    idle_timeout: float = 600.0
+    """Between two reads of a response (E94: providers are silent for minutes)."""
+    receive_timeout: float = 60.0
+    """For a request's head, and between two reads of its body (slow-loris)."""
+    keepalive_after: float = 15.0
+    """Silence towards the tool after which a stream gets a keep-alive, at an event boundary only."""
+    hold_head: float = 10.0
+    """How long a stream's head is held back for its first content (E13), if the provider dawdles."""
+    client_keep_alive: float = 75.0
+    upstream_keep_alive: float = 55.0
+    max_attempts: int = 3
+    tick: float = 0.5
+    """How often deadlines are looked at."""
+
+
+class Relay:
+    """The data plane of one process. Everything here lives on one event loop; nothing takes a lock."""
+
+    def __init__(
+        self,
+        *,
+        loop: asyncio.AbstractEventLoop,
+        admission: Admission,
+        recorder: Recorder,
+        price: Pricer,
+        credentials: Mapping[str, Header | None],
+        settings: RelaySettings | None = None,
+        metrics: RelayMetrics | None = None,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.loop = loop
+        self.now = loop.time
+        self.wall_clock = wall_clock
+        self.admission = admission
+        self.recorder = recorder
+        self.price = price
+        self.credentials = credentials
+        """Provider id → the header that carries its credential; None where it needs none; absent where the
+        reference could not be resolved."""
+        self.settings = settings or RelaySettings()
+        self.metrics = metrics or RelayMetrics()
+        self.pools = UpstreamPools(
+            loop,
+            connect_timeout=self.settings.connect_timeout,
+            keep_alive=self.settings.upstream_keep_alive,
+        )
+        self.active: set[Exchange] = set()
+        self.connections: set[Watched] = set()
+        """Connections from tools, so that one that sends its request drop by drop is closed."""
+        self.draining = False
+        self.rng = random.Random()  # noqa: S311  # spreads load by weight; nothing secret hangs on it
+        self._origins: dict[tuple[str, int, bool, bool], OriginPool] = {}
+        self._id_prefix = "req_" + os.urandom(8).hex()
+        self._id_count = itertools.count(1)
+        self.metrics.gauges["waystation_requests_in_flight"] = (
+            "Requests being relayed now.",
+            lambda: float(len(self.active)),
+        )
+
+    def new_request_id(self) -> str:
+        """Unique across processes and restarts: 64 random bits a process, then a counter."""
+        return f"{self._id_prefix}{next(self._id_count):08x}"
+
+    def identify(self, request: Request, address: Address) -> Principal | Refusal:
+        return self.admission.identify(request, address.surface)
+
+    def pool(self, endpoint: Endpoint, verify: bool) -> OriginPool:
+        key = (endpoint.host, endpoint.port, endpoint.tls, verify)
+        pool = self._origins.get(key)
+        if pool is None:
+            pool = self._origins[key] = self.pools.of(Origin(*key))
+        return pool
+
+    def sweep(self) -> None:
+        """Looks at every deadline; called each `settings.tick` by the watch."""
+        now = self.now()
+        for exchange in list(self.active):
+            exchange.check(now)
+        for connection in list(self.connections):
+            connection.check(now)
+        self.pools.sweep()
+
+    async def watch(self) -> None:
+        """Keeps deadlines until cancelled. One timer for all exchanges: a timer for each costs more than it."""
+        while True:
+            await asyncio.sleep(self.settings.tick)
+            self.sweep()
+
+    def close(self) -> None:
+        self.pools.close()

@@ -1,0 +1,55 @@
+"""Which coding tool is asking, by what it says of itself."""
+
+import re
+
+from waystation.relay.downstream import Request
+
+_AGENTS: tuple[tuple[re.Pattern[bytes], str], ...] = tuple(
+    (re.compile(pattern), name)
+    for pattern, name in (
+        (rb"claude-cli/([\w.-]+)", "claude"),
+        (rb"codex(?:_exec|_cli_rs|-tui|_vscode)?/([\w.-]+)", "codex"),
+        (rb"GeminiCLI(?:-\w+)?/([\w.-]+)", "gemini"),
+        (rb"opencode/([\w.-]+)", "opencode"),
+        (rb"QwenCode/([\w.-]+)", "qwen"),
+        (rb"(?i)copilot(?:-cli)?/([\w.-]+)", "copilot"),
+        (rb"(?i)cursor(?:-\w+)?/([\w.-]+)", "cursor"),
+        (rb"ls/JS ([\w.-]+)", "continue"),
+        (rb"(?i)^(?:async)?anthropic/(?:python|js) ([\w.-]+)", "anthropic-sdk"),
+        (rb"(?i)^(?:async)?openai/(?:python|js) ([\w.-]+)", "openai-sdk"),
+        (rb"google-genai-sdk/([\w.-]+)", "google-genai-sdk"),
+        (rb"curl/([\w.-]+)", "curl"),
+    )
+)
+
+_SESSION_HEADERS = (b"x-claude-code-session-id", b"session-id", b"x-session-id", b"session_id")
+_known: dict[bytes, tuple[str, str]] = {}
+_KNOWN_LIMIT = 4096
+
+
+def identify_tool(request: Request) -> tuple[str, str]:
+    """(tool, version); ("unknown", "") where nothing gives it away. Never raises, whatever the header holds."""
+    agent = request.header(b"user-agent")
+    found = _known.get(agent)
+    if found is None:
+        found = _read_agent(agent)
+        if len(_known) >= _KNOWN_LIMIT:  # a flood of made-up agents must not grow memory
+            _known.clear()
+        _known[agent] = found
+    return found
+
+
+def _read_agent(agent: bytes) -> tuple[str, str]:
+    for pattern, name in _AGENTS:
+        match = pattern.search(agent)
+        if match:
+            return name, match[1].decode("ascii", "replace")[:32]
+    return "unknown", ""
+
+
+def tool_session(request: Request) -> str:
+    """The tool's own session id from its headers, or empty."""
+    for key, value in request.headers:
+        if key in _SESSION_HEADERS:
+            return value.decode("latin-1")[:128]
+    return ""

@@ -1,0 +1,389 @@
+"""The side of the relay that faces providers: pooled keep-alive connections, by callbacks.
+
+No task per request and no future per chunk: a response is a series of calls on the handler that asked for
+it. Deadlines are kept by whoever owns the handler (`relay.watch`), which ends a call with `abort()`.
+"""
+
+import asyncio
+import ssl
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from enum import StrEnum
+from typing import Any, Protocol, cast
+
+import httptools
+import msgspec
+
+from waystation.relay.downstream import Header
+
+
+class Lost(StrEnum):
+    """How a call ended without a whole response."""
+
+    UNREACHABLE = "unreachable"
+    """No connection could be made: nothing was sent."""
+    UNTRUSTED = "untrusted"
+    """The provider's certificate did not verify: nothing was sent."""
+    RESET = "reset"
+    """The connection broke before any byte of a response."""
+    CUT = "cut"
+    """The connection broke after the response had begun."""
+    GARBLED = "garbled"
+    """What came back is not HTTP."""
+
+
+class UpstreamHandler(Protocol):
+    """Who asked. After `on_upstream_end` or `on_upstream_lost` nothing more is called."""
+
+    def on_upstream_head(self, status: int, headers: list[Header]) -> None: ...
+
+    def on_upstream_data(self, data: bytes) -> None: ...
+
+    def on_upstream_end(self) -> None: ...
+
+    def on_upstream_lost(self, reason: Lost) -> None: ...
+
+
+class Origin(msgspec.Struct, frozen=True):
+    """Where connections of one pool go."""
+
+    host: str
+    port: int
+    tls: bool
+    verify: bool = True
+
+
+class UpstreamCall:
+    """One request on its way to a provider and its response coming back."""
+
+    __slots__ = ("_connection", "_fresh", "_pool", "body", "finished", "handler", "head", "paused")
+
+    def __init__(self, pool: "OriginPool", head: bytes, body: bytes, handler: UpstreamHandler) -> None:
+        self._pool = pool
+        self.head = head
+        self.body = body
+        self.handler = handler
+        self.finished = False
+        self.paused = False
+        self._connection: UpstreamConnection | None = None
+        self._fresh = False
+
+    def attach(self, connection: "UpstreamConnection", *, fresh: bool) -> None:
+        self._connection = connection
+        self._fresh = fresh
+        if self.paused:
+            connection.pause()
+
+    def end(self) -> None:
+        if not self.finished:
+            self.finished = True
+            self._connection = None
+            self.handler.on_upstream_end()
+
+    def lost(self, reason: Lost) -> None:
+        """Tells the handler, or tries once more where the break says nothing about the provider.
+
+        A kept-alive connection that dies before a byte of response was most likely closed by the server
+        while idle (RFC 9112 §9.3.1): the request goes out once more, on a connection made for it.
+        """
+        if self.finished:
+            return
+        if reason is Lost.RESET and not self._fresh:
+            self._connection = None
+            self._fresh = True
+            self._pool.connect_for(self)
+            return
+        self.finished = True
+        self._connection = None
+        self.handler.on_upstream_lost(reason)
+
+    def abort(self) -> None:
+        """Stops at once and closes the connection, so that the provider stops generating. Idempotent."""
+        if not self.finished:
+            self.finished = True
+            if self._connection is not None:
+                self._connection.abort()
+                self._connection = None
+
+    def pause(self) -> None:
+        """Back-pressure: reads nothing more from the provider until `resume`."""
+        self.paused = True
+        if self._connection is not None:
+            self._connection.pause()
+
+    def resume(self) -> None:
+        self.paused = False
+        if self._connection is not None:
+            self._connection.resume()
+
+
+class UpstreamConnection(asyncio.Protocol):
+    """One connection to an origin; carries one call at a time."""
+
+    __slots__ = (
+        "_call",
+        "_chunks",
+        "_done",
+        "_framed",
+        "_headers",
+        "_parser",
+        "_pool",
+        "_responding",
+        "_status",
+        "_surplus",
+        "idle_since",
+        "transport",
+    )
+
+    def __init__(self, pool: "OriginPool") -> None:
+        self._pool = pool
+        self._parser: Any = httptools.HttpResponseParser(self)
+        self._call: UpstreamCall | None = None
+        self._headers: list[Header] = []
+        self._chunks: list[bytes] = []
+        self._status = 0
+        self._responding = False  # a byte of a response has come
+        self._done = False  # the response's last byte has been parsed
+        self._framed = False  # the response says where it ends (length or chunks)
+        self._surplus = False  # more came than was asked for
+        self.idle_since = 0.0
+        self.transport: asyncio.Transport | None = None
+
+    # -- used by calls and the pool
+    def send(self, call: UpstreamCall, *, fresh: bool) -> None:
+        self._call = call
+        self._responding = self._done = self._surplus = False
+        call.attach(self, fresh=fresh)
+        assert self.transport is not None
+        if len(call.body) < 16384:
+            self.transport.write(call.head + call.body)
+        else:  # a large body is not copied behind its head
+            self.transport.writelines((call.head, call.body))
+
+    def pause(self) -> None:
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.pause_reading()
+
+    def resume(self) -> None:
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.resume_reading()
+
+    def abort(self) -> None:
+        self._call = None
+        if self.transport is not None:
+            self.transport.abort()
+
+    def close(self) -> None:
+        if self.transport is not None:
+            self.transport.close()
+
+    # -- asyncio.Protocol
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        call = self._call
+        if call is None:  # bytes nobody asked for: the connection cannot be trusted any more
+            self.close()
+            return
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserCallbackError:
+            # A handler's own mistake: end the call, and let the mistake be seen.
+            self._break(Lost.GARBLED)
+            raise
+        except httptools.HttpParserError:
+            self._break(Lost.GARBLED)
+            return
+        if self._chunks:
+            chunks, self._chunks = self._chunks, []
+            if not call.finished:
+                call.handler.on_upstream_data(chunks[0] if len(chunks) == 1 else b"".join(chunks))
+        if self._done and self._call is not None:
+            self._complete()
+
+    def eof_received(self) -> bool:
+        return False  # closes; connection_lost follows
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._pool.forget(self)
+        call, self._call = self._call, None
+        if call is None:
+            return
+        if self._responding and not self._framed and self._status >= 200 and exc is None:
+            call.end()  # RFC 9112 §6.3, rule 8: without length or chunks the close is the end
+        else:
+            call.lost(Lost.CUT if self._responding else Lost.RESET)
+
+    # -- httptools callbacks
+    def on_message_begin(self) -> None:
+        if self._done:  # a second response to one request: what follows belongs to nobody
+            self._surplus = True
+            return
+        self._responding = True
+        self._framed = False
+        self._headers = []
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._surplus:
+            return
+        name = name.lower()
+        if name == b"content-length" or name == b"transfer-encoding":
+            self._framed = True
+        self._headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        if self._surplus:
+            return
+        self._status = status = self._parser.get_status_code()
+        if status in (204, 304):
+            self._framed = True
+        call = self._call
+        if status >= 200 and call is not None and not call.finished:
+            call.head = call.body = b""  # a response has begun: nothing will be sent again
+            call.handler.on_upstream_head(status, self._headers)
+
+    def on_body(self, body: bytes) -> None:
+        if not self._surplus:
+            self._chunks.append(body)
+
+    def on_message_complete(self) -> None:
+        if self._status >= 200:  # 1xx: the real response is still to come (RFC 9110 §15.2)
+            self._done = True
+
+    # -- ends
+    def _complete(self) -> None:
+        call, self._call = self._call, None
+        reusable = self._parser.should_keep_alive() and self._framed and not self._surplus
+        if call is None or call.finished:
+            self.close()
+            return
+        if reusable:
+            if call.paused:
+                self.resume()
+            self._pool.put_back(self)
+        else:
+            self.close()
+        call.end()
+
+    def _break(self, reason: Lost) -> None:
+        call, self._call = self._call, None
+        if self.transport is not None:
+            self.transport.abort()
+        if call is not None:
+            call.lost(reason)
+
+
+class OriginPool:
+    """Keep-alive connections to one origin, newest first (the oldest may time out at the server)."""
+
+    def __init__(self, origin: Origin, loop: asyncio.AbstractEventLoop, connect_timeout: float) -> None:
+        self.origin = origin
+        self._loop = loop
+        self._connect_timeout = connect_timeout
+        self._idle: deque[UpstreamConnection] = deque()
+        self._connecting: set[asyncio.Task[None]] = set()
+        self._tls: ssl.SSLContext | None = None
+
+    def call(self, head: bytes, body: bytes, handler: UpstreamHandler) -> UpstreamCall:
+        """Sends a request; the handler hears the rest. Never raises for what the network does."""
+        call = UpstreamCall(self, head, body, handler)
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.transport is not None and not connection.transport.is_closing():
+                connection.send(call, fresh=False)
+                return call
+        call._fresh = True
+        self.connect_for(call)
+        return call
+
+    def connect_for(self, call: UpstreamCall) -> None:
+        task = self._loop.create_task(self._connect(call))
+        self._connecting.add(task)
+        task.add_done_callback(self._connecting.discard)
+
+    async def _connect(self, call: UpstreamCall) -> None:
+        origin = self.origin
+        try:
+            async with asyncio.timeout(self._connect_timeout):
+                _, connection = await self._loop.create_connection(
+                    lambda: UpstreamConnection(self), origin.host, origin.port, ssl=self._context()
+                )
+        except ssl.SSLCertVerificationError:
+            call.lost(Lost.UNTRUSTED)
+        except (OSError, TimeoutError):
+            call.lost(Lost.UNREACHABLE)
+        else:
+            if call.finished:  # the tool went away meanwhile: keep the connection for the next
+                self.put_back(connection)
+            else:
+                connection.send(call, fresh=True)
+
+    def _context(self) -> ssl.SSLContext | None:
+        if not self.origin.tls:
+            return None
+        if self._tls is None:
+            self._tls = ssl.create_default_context()
+            self._tls.set_alpn_protocols(["http/1.1"])
+            if not self.origin.verify:
+                self._tls.check_hostname = False
+                self._tls.verify_mode = ssl.CERT_NONE
+        return self._tls
+
+    def put_back(self, connection: UpstreamConnection) -> None:
+        connection.idle_since = self._loop.time()
+        self._idle.append(connection)
+
+    def forget(self, connection: UpstreamConnection) -> None:
+        if connection.idle_since:
+            with suppress(ValueError):  # it may be carrying a call
+                self._idle.remove(connection)
+
+    def close_idle(self, before: float) -> None:
+        """Closes connections that have been idle since before that loop time."""
+        while self._idle and self._idle[0].idle_since < before:
+            self._idle.popleft().close()
+
+    @property
+    def idle(self) -> int:
+        return len(self._idle)
+
+    def close(self) -> None:
+        for task in self._connecting:
+            task.cancel()
+        while self._idle:
+            self._idle.pop().close()
+
+
+class UpstreamPools:
+    """All origins' pools. `connect_timeout` in seconds; idle connections are closed after `keep_alive`."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        connect_timeout: float = 10.0,
+        keep_alive: float = 55.0,
+        clock: Callable[[], float] | None = None,
+    ) -> None:
+        self._loop = loop
+        self._connect_timeout = connect_timeout
+        self._keep_alive = keep_alive
+        self._clock = clock or loop.time
+        self._pools: dict[Origin, OriginPool] = {}
+
+    def of(self, origin: Origin) -> OriginPool:
+        pool = self._pools.get(origin)
+        if pool is None:
+            pool = self._pools[origin] = OriginPool(origin, self._loop, self._connect_timeout)
+        return pool
+
+    def sweep(self) -> None:
+        before = self._clock() - self._keep_alive
+        for pool in self._pools.values():
+            pool.close_idle(before)
+
+    def close(self) -> None:
+        for pool in self._pools.values():
+            pool.close()
