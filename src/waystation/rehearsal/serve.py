@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable
 from http import HTTPStatus
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 
 import httptools
 
@@ -160,8 +160,7 @@ class _Connection(asyncio.Protocol):
     # asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's are not subclasses of asyncio's
         self._server._connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
