@@ -15,14 +15,16 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
-from waystation import identity
+from waystation import console, identity
 from waystation.app.announce import Announcement, write_gateway_file
 from waystation.app.health import Health, health_routes
 from waystation.app.lakewriter import LakeWriterProcess
 from waystation.app.plan import PlanKeeper, PlanState
 from waystation.app.settings import Settings
-from waystation.console import pages
-from waystation.console.install import install_routes
+try:
+    from waystation.console.install import install_routes
+except ImportError:
+    install_routes = lambda url: []
 from waystation.ledger import Journal
 from waystation.model import Begin, Route, Usage
 from waystation.pricing import cost_nano
@@ -102,7 +104,7 @@ class Gateway:
         PlatformCollector(registry=registry)
 
         app = _application(
-            [*health_routes(health, registry), *home.routes, *install_routes(self.url), *pages.routes()],
+            [*health_routes(health, registry), *home.routes, *install_routes(self.url), *console.routes(home)],
             [Middleware(identity.HostAllowList, base_url=self.url)],
         )
         config = uvicorn.Config(

@@ -17,6 +17,8 @@ from waystation.vault import SecretUnavailable, resolve
 _log = logging.getLogger("waystation.policy")
 _POLL_SECONDS = 0.5
 Credential = tuple[bytes, bytes]
+_REHEARSAL_KEY: Credential = (b"authorization", b"Bearer rehearsal")
+"""The rehearsal provider wants some key, as providers do, and takes any."""
 
 
 class PlanState(msgspec.Struct, frozen=True):
@@ -63,7 +65,7 @@ class PlanKeeper:
         """Reads the applied policy, or the embedded default where none was ever applied. Blocks."""
         stored = self._store.policies.current()
         if stored is None:
-            text, version, name = policy.default_policy(self._env, self._rehearsal_url), 0, "embedded default"
+            text, version, name = policy.default_policy(self._env, ""), 0, "embedded default"
         else:
             text, version, name = stored.text, stored.version, f"policy version {stored.version}"
         self._state = self._compile(text, name, version)
@@ -81,7 +83,9 @@ class PlanKeeper:
     def _compile(self, text: str, name: str, version: int) -> PlanState:
         document = policy.load(text, filename=name)
         book = PriceBook.builtin(policy.price_overrides(document))
-        plan = policy.compile_plan(document, version=version, prices=book)
+        plan = policy.compile_plan(
+            document, version=version, prices=book, rehearsal_url=self._rehearsal_url
+        )
         return PlanState(plan, book, _credentials(plan.providers, self._env))
 
     async def watch(self) -> None:
@@ -116,6 +120,9 @@ def _credentials(providers: Mapping[str, Provider], env: Mapping[str, str]) -> d
     """The header that authenticates us to each provider; a provider whose secret is missing is left out."""
     headers: dict[str, Credential | None] = {}
     for provider in providers.values():
+        if provider.kind == "rehearsal" and provider.credential is None:
+            headers[provider.id] = _REHEARSAL_KEY
+            continue
         if provider.auth is AuthScheme.NONE or provider.credential is None:
             headers[provider.id] = None
             continue

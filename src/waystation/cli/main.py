@@ -4,9 +4,8 @@ import importlib
 import sys
 from typing import Any
 
-import click
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from waystation import __version__
 
@@ -15,33 +14,28 @@ _COMMANDS: dict[str, tuple[str, str, str]] = {
     "serve": ("waystation.cli.serve", "app", "Start the gateway."),
     "usage": ("waystation.cli.usage", "app", "Who spent what, on what, when."),
     "policy": ("waystation.cli.policy", "app", "Check, compare, apply and roll back the policy."),
-    "rehearsal": ("waystation.cli.rehearsal", "app", "Run the rehearsal provider by itself."),
-    "sign-in-link": (
-        "waystation.cli.people",
-        "sign_in_link",
-        "Print a fresh one-time sign-in link for an owner.",
-    ),
-    "users": ("waystation.cli.people", "users", "List, add and disable people."),
+    "sign-in-link": ("waystation.cli.people", "sign_in_link", "Print a fresh one-time sign-in link."),
+    "users": ("waystation.cli.people", "users", "List, add and switch off people and service accounts."),
     "sessions": ("waystation.cli.people", "sessions", "List and revoke sign-ins."),
     "token": ("waystation.cli.token", "app", "Mint a token for a service account."),
+    "rehearsal": ("waystation.cli.rehearsal", "app", "Run the rehearsal provider by itself."),
 }
 
 
 class _LazyGroup(TyperGroup):
     """Knows the names of all commands, and imports only the one that is run."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - the base class's signature
         return list(_COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - as above
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - as above
         entry = _COMMANDS.get(cmd_name)
         if entry is None:
             return None
+        module, attribute, text = entry
         if _only_listing():
-            return click.Command(cmd_name, help=entry[2], short_help=entry[2])
-        module, attribute, _ = entry
-        found: Any = getattr(importlib.import_module(module), attribute)
-        command: click.Command = typer.main.get_command(found) if isinstance(found, typer.Typer) else found
+            return TyperCommand(cmd_name, help=text, short_help=text)
+        command = typer.main.get_command(getattr(importlib.import_module(module), attribute))
         command.name = cmd_name
         return command
 
@@ -52,7 +46,7 @@ def _only_listing() -> bool:
     return not words or words[0] not in _COMMANDS
 
 
-app = typer.Typer(cls=_LazyGroup, no_args_is_help=True, add_completion=False, rich_markup_mode="rich")
+app = typer.Typer(cls=_LazyGroup, no_args_is_help=True, add_completion=False)
 
 
 def _print_version(wanted: bool) -> None:

@@ -79,6 +79,14 @@ def serve(
         raise typer.Exit(2) from None
 
 
+def _own_command() -> str:
+    """How this person can call us again: by name if that is on the PATH, else as they did."""
+    import shutil
+    import sys
+
+    return "waystation" if shutil.which("waystation") else sys.argv[0]
+
+
 def _print_json(announcement: Any) -> None:
     import msgspec
 
@@ -87,32 +95,30 @@ def _print_json(announcement: Any) -> None:
 
 def _print_welcome(announcement: Any) -> None:
     from rich.console import Console
-    from rich.padding import Padding
     from rich.text import Text
 
-    console = Console()
-    text = Text()
+    text = Text("\n  ")
     text.append("Waystation", style="bold")
     text.append(f" is up at {announcement.url}\n")
     if announcement.rehearsal:
         text.append(
-            "No provider key was found, so answers come from the built-in rehearsal provider.\n"
-            "It is not a model: it plays along so that you can try everything without a key.\n",
+            "  No provider key was found: answers come from the built-in rehearsal provider.\n"
+            "  It is not a model; it plays along, so that you can try everything without a key.\n",
             style="yellow",
         )
+    steps: list[tuple[str, str, str]] = []
     if announcement.welcome:
-        text.append("\n1. Open this link once, within 30 minutes, to become the owner:\n")
-        text.append(f"   {announcement.welcome}\n", style="bold cyan")
-        text.append("2. In another terminal, get the client:\n")
-        step = 3
-    else:
-        text.append("\n1. In another terminal, get the client if you have not got it:\n")
-        step = 2
-    text.append(f"   curl -fsS {announcement.url}/install | sh\n", style="bold cyan")
-    text.append(f"{step}. Work:\n")
-    text.append("   way claude", style="bold cyan")
-    text.append("      (or way codex, way gemini, way opencode)\n")
-    text.append(f"{step + 1}. See who spent what:\n")
-    text.append("   waystation usage\n", style="bold cyan")
-    text.append("\nCtrl-C stops it; streams in flight finish first.", style="dim")
-    console.print(Padding(text, (1, 2)))
+        steps.append(
+            ("Open this link (once, within 30 minutes) to become the owner:", announcement.welcome, "")
+        )
+    steps += [
+        ("In another terminal, get the client:", f"curl -fsS {announcement.url}/install | sh", ""),
+        ("Work:", "way claude", "   or way codex, way gemini, way opencode"),
+        ("See who spent what:", f"{_own_command()} usage", ""),
+    ]
+    for number, (what, command, note) in enumerate(steps, 1):
+        text.append(f"\n  {number}. {what}\n     ")
+        text.append(command, style="bold cyan")
+        text.append(f"{note}\n")
+    text.append("\n  Ctrl-C stops the gateway; streams in flight finish first.\n", style="dim")
+    Console().print(text, soft_wrap=True)  # a link broken over two lines cannot be clicked
