@@ -65,7 +65,7 @@ class _Comparison:
                 yield Change(render_path(below), None, after, self._added(below, after))
             elif named and after is None:
                 yield Change(render_path(below), before, None, f"{_the(below)} is gone.")
-            elif before is None and isinstance(after, Mapping):
+            elif before is None and isinstance(after, Mapping) and (not path or key in _KEYED):
                 yield from self.walk({}, after, below)
             else:
                 yield from self.walk(before, after, below)

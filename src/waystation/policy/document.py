@@ -6,7 +6,7 @@ page. A field's `description` is written for the person who edits the document.
 
 import datetime
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import msgspec
 from msgspec import Meta
@@ -299,7 +299,10 @@ class AccessSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     groups: Annotated[dict[GroupName, GroupSpec], Meta(description="Every group that a model may name.")] = {}
     roles: Annotated[
         dict[Role, tuple[Member, ...]],
-        Meta(description="Members by role. The owner is made at the first start."),
+        Meta(
+            description="Members by role. The owner is made at the first start.",
+            extra_json_schema={"propertyNames": {"enum": list(get_args(Role))}},
+        ),
     ] = {}
 
 

@@ -54,15 +54,17 @@ class Node:
         """The node at `path`, or the nearest one above it that exists."""
         node = self
         for step in path:
-            below: Node | None = None
-            if isinstance(step, int):
-                below = node.items[step] if 0 <= step < len(node.items) else None
-            else:
-                below = node.fields.get(step)
+            below = node.child(step)
             if below is None:
                 break
             node = below
         return node
+
+    def child(self, step: str | int) -> "Node | None":
+        """The value under a key, or at an index, of this node; None if there is none."""
+        if isinstance(step, int):
+            return self.items[step] if 0 <= step < len(self.items) else None
+        return self.fields.get(step)
 
     def has(self, path: Path) -> bool:
         """Whether something other than null is written at `path`."""
@@ -72,7 +74,7 @@ class Node:
         """The keys of the map that stands at exactly `path`; none if there is no map."""
         node: Node | None = self
         for step in path:
-            node = node.fields.get(str(step)) if node is not None else None
+            node = None if node is None else node.child(step)
         return tuple(node.fields) if node is not None else ()
 
     def key_at(self, path: Path) -> "Node":

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from waystation.model import Refusal, RefusalKind, Surface, Wire
-from waystation.policy.names import listing, nearest
+from waystation.policy.names import is_pattern, listing, nearest
 
 WIRE_NAMES: dict[Wire, str] = {
     Wire.MESSAGES: "Anthropic Messages",
@@ -22,7 +22,7 @@ _LISTS: dict[Surface, str] = {
 def unknown_model(asked: str, wire: Wire, usable: Iterable[str]) -> Refusal:
     """No entry, alias or pattern fits the name. `usable`: names the person may use over this wire."""
     names = list(usable)
-    close = nearest(asked, names, limit=3, cutoff=0.5)
+    close = nearest(asked, (n for n in names if not is_pattern(n)), limit=3, cutoff=0.65)
     message = f"There is no model {_quoted(asked)} here."
     if close:
         message += f" Did you mean {listing(close)}?"
