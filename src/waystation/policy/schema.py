@@ -29,6 +29,6 @@ def _tidy(node: Any) -> Any:
             for key, value in node.items()
             if not (key in ("default", "format") and value is None)
         }
-    if isinstance(node, list):
+    if isinstance(node, list | tuple):
         return [_tidy(item) for item in node]
     return node
