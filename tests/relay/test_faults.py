@@ -352,6 +352,15 @@ async def test_a_stale_pooled_connection_is_replaced_without_the_tool_noticing(k
     assert [row.outcome for row in rows] == [Outcome.COMPLETE] * 2
 
 
+async def test_connections_to_a_provider_are_used_again(kind: str) -> None:
+    async with ScriptedProvider(whole(ANSWER), stream(WHOLE_STREAM)) as provider:
+        async with open_relay(policy_text(provider.url), kind=kind) as gateway:
+            for body in (MESSAGES, STREAMED, STREAMED):
+                assert (await ask(gateway.port, "/anthropic/v1/messages", body)).status == 200
+    assert len(provider.requests) == 3
+    assert provider.connections == 1
+
+
 async def test_a_reset_on_a_new_connection_is_one_failed_attempt(kind: str) -> None:
     async def reset(_: Received, connection: Connection) -> None:
         await connection.reset()

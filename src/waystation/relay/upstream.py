@@ -127,6 +127,7 @@ class UpstreamConnection(asyncio.Protocol):
         "_done",
         "_framed",
         "_headers",
+        "_keep_alive",
         "_parser",
         "_pool",
         "_responding",
@@ -146,6 +147,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._responding = False  # a byte of a response has come
         self._done = False  # the response's last byte has been parsed
         self._framed = False  # the response says where it ends (length or chunks)
+        self._keep_alive = False  # valid once _done: the parser only knows while it is in the message
         self._surplus = False  # more came than was asked for
         self.idle_since = 0.0
         self.transport: asyncio.Transport | None = None
@@ -251,11 +253,12 @@ class UpstreamConnection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         if self._status >= 200:  # 1xx: the real response is still to come (RFC 9110 §15.2)
             self._done = True
+            self._keep_alive = self._parser.should_keep_alive()
 
     # -- ends
     def _complete(self) -> None:
         call, self._call = self._call, None
-        reusable = self._parser.should_keep_alive() and self._framed and not self._surplus
+        reusable = self._keep_alive and self._framed and not self._surplus
         if call is None or call.finished:
             self.close()
             return
