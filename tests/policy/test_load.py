@@ -214,6 +214,7 @@ def test_prices_are_checked(price: str, says: str) -> None:
         ("version: 1\n---\nversion: 1\n", 2, 1, "a second document"),
         ("? [a, b]\n: 1\n", 1, 3, "a key must be text"),
         ("version: 1\x07\n", 1, 11, "a character here that YAML does not allow"),
+        ("version: 1\nx: \ud83d\n", 2, 4, "a character here that YAML does not allow"),
         ("version: 1\nx: " + "[" * 60 + "]" * 60, 2, 44, "nested more than 40 levels deep"),
     ],
 )

@@ -70,7 +70,7 @@ def read_or_check_errors(text: str) -> bool:
 
 
 @UNHURRIED
-@given(st.text(max_size=300))
+@given(st.text(st.characters(), max_size=300))
 def test_any_text(text: str) -> None:
     read_or_check_errors(text)
 

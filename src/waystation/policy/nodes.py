@@ -14,7 +14,7 @@ import yaml
 
 from waystation.policy.errors import Path, PolicyError, render_path
 
-MAX_BYTES = 4 * 1024 * 1024
+MAX_LENGTH = 4 * 1024 * 1024
 MAX_DEPTH = 40
 MAX_NODES = 200_000
 
@@ -32,6 +32,8 @@ _PLAIN: tuple[tuple[re.Pattern[str], Kind], ...] = (
     ),
 )
 _JSON_PAIR = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+"""Half of a pair: it is text in Python, but in no encoding."""
 _Loader: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -94,20 +96,28 @@ class Unreadable(Exception):
 
 def parse(text: str, filename: str) -> tuple[Node, list[PolicyError]]:
     """The tree, and the faults that do not stop it from being one (duplicate keys). Raises Unreadable."""
-    if len(text) > MAX_BYTES:
-        raise Unreadable(PolicyError(filename, 1, 1, "", f"the document is larger than {MAX_BYTES} bytes"))
+    if len(text) > MAX_LENGTH:
+        raise Unreadable(
+            PolicyError(filename, 1, 1, "", f"the document is larger than {MAX_LENGTH} characters")
+        )
     text = text.removeprefix("\ufeff")
     if text.lstrip()[:1] in ("{", "["):
         text = _as_yaml(text)
+    if half := _SURROGATE.search(text):
+        raise _bad_character(text, half.start(), filename)
     try:
         return _Composer(filename, yaml.parse(text, Loader=_Loader)).document()
     except yaml.MarkedYAMLError as bad:
         raise Unreadable(_marked(bad, text, filename)) from None
     except yaml.reader.ReaderError as bad:
-        before = text[: bad.position]
-        line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
-        message = "there is a character here that YAML does not allow (a control character?)"
-        raise Unreadable(PolicyError(filename, line, column, "", message)) from None
+        raise _bad_character(text, bad.position, filename) from None
+
+
+def _bad_character(text: str, position: int, filename: str) -> Unreadable:
+    before = text[:position]
+    line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+    message = "there is a character here that YAML does not allow (a control character?)"
+    return Unreadable(PolicyError(filename, line, column, "", message))
 
 
 def _as_yaml(text: str) -> str:
