@@ -19,6 +19,7 @@ from waystation.rehearsal.words import working_directory
 LABEL = "[rehearsal]"
 
 _TITLE = re.compile(r"\b(title|topic|summar(?:y|ize|ise))\b", re.IGNORECASE)
+_SESSION = re.compile(r"<session>\s*(.*?)\s*</session>", re.DOTALL)
 _DIRECTIVE = re.compile(r"\[\[rehearse:.*?\]\]", re.DOTALL)
 
 
@@ -27,9 +28,9 @@ def answer(ask: Ask) -> Answer:
     words = _DIRECTIVE.sub("", ask.prompt).strip()
     wish = parse(words)
     if ask.schema is not None and not ask.tools:
-        return Answer((*_thoughts(ask, wish), Text(_json(ask, words))))
+        return Answer((*_thoughts(ask, wish), Text(_json(ask, _session(ask) or words))))
     if is_aside(ask):
-        return Answer((Text(title(words)),))
+        return Answer((Text(title(_session(ask) or words)),))
     if ask.must_call is not None and ask.rounds == 0 and ask.tools:
         return _forced(ask, wish)
     if any(r.failed for r in ask.results):
@@ -45,6 +46,12 @@ def answer(ask: Ask) -> Answer:
 def is_aside(ask: Ask) -> bool:
     """Whether this is a tool's own side call for a title or a summary and not the person's conversation."""
     return not ask.tools and _TITLE.search(ask.system[:2000]) is not None
+
+
+def _session(ask: Ask) -> str:
+    """Claude Code hands over what is to get a title in an element of its own."""
+    found = _SESSION.search(ask.context)
+    return found[1] if found else ""
 
 
 def title(words: str) -> str:

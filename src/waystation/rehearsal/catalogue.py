@@ -5,8 +5,8 @@ from __future__ import annotations
 from waystation.model import Surface
 from waystation.rehearsal.ask import Json
 
-ANTHROPIC = ("claude-opus-4-5", "claude-sonnet-4-5", "claude-haiku-4-5", "rehearsal")
-OPENAI = ("gpt-5.4", "gpt-5.4-mini", "text-embedding-3-small", "rehearsal")
+ANTHROPIC = ("claude-opus-5", "claude-sonnet-5", "claude-sonnet-4-5", "claude-haiku-4-5", "rehearsal")
+OPENAI = ("gpt-5.5", "gpt-5.4", "gpt-5.4-mini", "text-embedding-3-small", "rehearsal")
 GEMINI = ("gemini-2.5-pro", "gemini-2.5-flash", "gemini-embedding-001", "rehearsal")
 
 _CREATED = 1_763_942_400

@@ -47,26 +47,30 @@ class Wish(msgspec.Struct, frozen=True):
 _LEAD = r"(?:^|[\n.;,]\s*|\b(?:and|then|please|now|to)\s+)"
 _PATH = r"[`\"']?(?P<path>[\w./~\\:+-]*[\w+-])[`\"']?"
 _WRITE = re.compile(
-    _LEAD + r"(?:create|write|make)\s+(?:a\s+)?(?:new\s+)?(?:file\s+)?(?:called\s+|named\s+)?" + _PATH +
+    _LEAD + r"(?:create|write|make)\s+(?:(?:a|the)\s+)?(?:new\s+)?(?:file\s+)?(?:called\s+|named\s+)?" + _PATH +
     r"\s+(?:containing|with(?:\s+the)?(?:\s+(?:content|contents|text))?|that\s+(?:contains|says))\s*:?\s+(?P<text>[^\n]+)",
     re.IGNORECASE,
 )  # fmt: skip
 _RUN = re.compile(
-    _LEAD + r"(?:run|execute)(?:\s+the)?(?:\s+command)?\s*:?\s+(?P<command>[^\n]+)", re.IGNORECASE
+    _LEAD + r"(?:run|execute)(?:\s+the\s+command)?\s*:?\s+"
+    r"(?!(?:the|a|an|all|my|your|our|it|this|that|these|those)\b)(?P<command>[^\n]+)",
+    re.IGNORECASE,
 )
+"""Not "run the tests": that is prose, and no command."""
 _READ = re.compile(
     _LEAD
     + r"(?:read|show|open|cat)\s+(?:the\s+)?(?:file\s+)?[`\"']?(?P<path>[\w./~\\:+-]*[./][\w./+-]*[\w+-])",
     re.IGNORECASE,
 )
 _USE = re.compile(
-    _LEAD
-    + r"(?:call|use)\s+(?:the\s+)?(?:tool\s+)?`?(?P<name>[\w.-]+)`?"
-    + r"(?:\s+tool)?(?:\s+with\s+(?P<input>\{.*\}))?",
+    _LEAD + r"(?:call|use)\s+(?:the\s+)?(?:tool\s+)?`?(?P<name>[\w.-]+)`?"
+    r"(?:\s+tool\b)?(?:\s+with\s+(?P<input>\{.*\})|(?<=\stool))",
     re.IGNORECASE | re.DOTALL,
 )
 _SAY = re.compile(_LEAD + r"(?:say|answer|reply(?:\s+with)?)\s*:?\s+(?P<text>[^\n]+)", re.IGNORECASE)
-_THINK = re.compile(r"\bthink(?:\s+(?:about|of|through))?\b\s*:?\s*(?P<text>[^\n.;]*)", re.IGNORECASE)
+_THINK = re.compile(
+    r"\bthink(?:\s+(?:about|of|through))?\b\s*:?\s*(?P<text>(?:[^\n.;]|[.;](?=\S))*)", re.IGNORECASE
+)
 _LONG = re.compile(r"\blong\s+(?P<n>\d{1,7})\b", re.IGNORECASE)
 _PARALLEL = re.compile(r"\b(?:in\s+)?parallel\b", re.IGNORECASE)
 _NEXT_JOB = re.compile(
@@ -83,7 +87,7 @@ def parse(words: str) -> Wish:
 
     def take(match: re.Match[str], group: str) -> str:
         """The group, up to where the next job's words begin."""
-        text = _NEXT_JOB.split(match[group], maxsplit=1)[0]
+        text = _before_next_job(match[group])
         taken.append((match.start(), match.start(group) + len(text)))
         return _unquoted(text)
 
@@ -97,11 +101,15 @@ def parse(words: str) -> Wish:
     for match in _spread(_USE, words):
         if free(match) and (job := _use(match)):
             found.append((match.start(), job))
-    think = next((m["text"].strip() for m in _THINK.finditer(words) if free(m)), None)
+    think = next((_before_next_job(m["text"]) for m in _THINK.finditer(words) if free(m)), None)
     long = next((min(int(m["n"]), MOST_TOKENS) for m in _LONG.finditer(words) if free(m)), 0)
     parallel = any(free(m) for m in _PARALLEL.finditer(words))
     jobs = tuple(job for _, job in sorted(found, key=lambda f: f[0]))
     return Wish(jobs, say, think, long, parallel)
+
+
+def _before_next_job(text: str) -> str:
+    return _NEXT_JOB.split(text, maxsplit=1)[0].rstrip(" ")
 
 
 def _spread(pattern: re.Pattern[str], words: str) -> list[re.Match[str]]:

@@ -85,9 +85,17 @@ def usage(of: Usage, output: int | None = None) -> Json:
         "output_tokens": of.output if output is None else output,
         "service_tier": of.tier or "standard",
     }
+    return counted | _details(of if output is None else Usage())
+
+
+def _details(of: Usage) -> Json:
+    """What is only said where there is something to say."""
+    said: Json = {}
+    if of.reasoning:
+        said["output_tokens_details"] = {"thinking_tokens": of.reasoning}
     if of.web_searches:
-        counted["server_tool_use"] = {"web_search_requests": of.web_searches, "web_fetch_requests": 0}
-    return counted
+        said["server_tool_use"] = {"web_search_requests": of.web_searches, "web_fetch_requests": 0}
+    return said
 
 
 def _delta_usage(of: Usage) -> Json:
@@ -98,9 +106,7 @@ def _delta_usage(of: Usage) -> Json:
         "cache_read_input_tokens": of.cache_read,
         "output_tokens": of.output,
     }
-    if of.web_searches:
-        counted["server_tool_use"] = {"web_search_requests": of.web_searches, "web_fetch_requests": 0}
-    return counted
+    return counted | _details(of)
 
 
 def _block(said: Said, ids: Ids, *, whole: bool) -> Json:

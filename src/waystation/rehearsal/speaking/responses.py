@@ -93,7 +93,7 @@ def _closed(opening: Json, answer: Answer, items: list[Json], now: int) -> Json:
         closed["status"] = "incomplete"
         reason = "max_output_tokens" if answer.finish is Finish.LENGTH else "content_filter"
         closed["incomplete_details"] = {"reason": reason}
-        if items:
+        if items and "status" in items[-1]:
             items[-1]["status"] = "incomplete"
     elif answer.finish is Finish.FAILED:
         closed["status"] = "failed"
@@ -143,7 +143,7 @@ def _item(ask: Ask, said: Said, ids: Ids, status: str) -> Json:
             if isinstance(given, dict):
                 call.update(type="function_call", status=status, arguments=said.arguments)
             else:
-                call.update(type="custom_tool_call", status=status, input=given)
+                call.update(type="custom_tool_call", input=given)
             call.update(call_id=ids.make("call_", 24), name=name)
             if said.namespace:
                 call["namespace"] = said.namespace
@@ -189,7 +189,9 @@ def _item_events(said: Said, item: Json, index: int) -> Iterator[tuple[str, Json
         case Call():
             field = "arguments" if item["type"] == "function_call" else "input"
             family = "function_call_arguments" if field == "arguments" else "custom_tool_call_input"
-            added = {**item, "status": "in_progress", field: ""}
+            added = {**item, field: ""}
+            if "status" in item:
+                added["status"] = "in_progress"
             yield "response.output_item.added", {"output_index": index, "item": added}
             for piece in pieces(item[field], 16):
                 yield f"response.{family}.delta", {**at, "delta": piece}
