@@ -291,3 +291,13 @@ async def test_E96_unknown_fields_and_events_pass(kind: str) -> None:
     ):
         assert (await ask(gateway.port, "/anthropic/v1/messages", body)).status == 200
         assert json.loads(provider.requests[0].body) == body
+
+
+async def test_rows_carry_the_groups_and_cost_centre_that_the_policy_adds(kind: str) -> None:
+    extra = "access:\n  groups:\n    payments: {members: [Ada@example.com], cost_center: CC-7}\n"
+    async with ScriptedProvider(whole(ANSWER)) as provider:
+        async with open_relay(policy_text(provider.url, extra=extra), kind=kind) as gateway:
+            await ask(gateway.port, "/anthropic/v1/messages", MESSAGES)
+            (row,) = gateway.ledger.rows
+    assert row.groups == ("eng", "payments")
+    assert row.cost_center == "R&D"  # the directory's word goes before the policy's

@@ -21,10 +21,7 @@ from waystation.app.health import Health, health_routes
 from waystation.app.lakewriter import LakeWriterProcess
 from waystation.app.plan import PlanKeeper, PlanState
 from waystation.app.settings import Settings
-try:
-    from waystation.console.install import install_routes
-except ImportError:
-    install_routes = lambda url: []
+from waystation.console.install import install_routes
 from waystation.ledger import Journal
 from waystation.model import Begin, Route, Usage
 from waystation.pricing import cost_nano
@@ -104,7 +101,12 @@ class Gateway:
         PlatformCollector(registry=registry)
 
         app = _application(
-            [*health_routes(health, registry), *home.routes, *install_routes(self.url), *console.routes(home)],
+            [
+                *health_routes(health, registry),
+                *home.routes,
+                *install_routes(self.url),
+                *console.routes(home),
+            ],
             [Middleware(identity.HostAllowList, base_url=self.url)],
         )
         config = uvicorn.Config(

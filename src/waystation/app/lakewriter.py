@@ -61,6 +61,9 @@ class LakeWriterProcess:
             with suppress(asyncio.CancelledError):
                 await self._task
 
+    def _is_stopping(self) -> bool:  # asked anew after each wait; the loop's own test is long past
+        return self._stopping
+
     async def _supervise(self) -> None:
         backoff = 1.0
         while not self._stopping:
@@ -68,7 +71,7 @@ class LakeWriterProcess:
                 *self._command, stdin=asyncio.subprocess.DEVNULL
             )
             code = await self._process.wait()
-            if self._stopping:
+            if self._is_stopping():
                 return
             _log.warning("lake writer ended", extra={"fields": {"exit": code, "restart_in_s": backoff}})
             await asyncio.sleep(backoff)

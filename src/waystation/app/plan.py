@@ -83,9 +83,7 @@ class PlanKeeper:
     def _compile(self, text: str, name: str, version: int) -> PlanState:
         document = policy.load(text, filename=name)
         book = PriceBook.builtin(policy.price_overrides(document))
-        plan = policy.compile_plan(
-            document, version=version, prices=book, rehearsal_url=self._rehearsal_url
-        )
+        plan = policy.compile_plan(document, version=version, prices=book, rehearsal_url=self._rehearsal_url)
         return PlanState(plan, book, _credentials(plan.providers, self._env))
 
     async def watch(self) -> None:

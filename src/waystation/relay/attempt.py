@@ -87,6 +87,7 @@ def begin_record(x: "Exchange") -> Begin:
     assert principal is not None
     assert facts is not None
     assert route is not None
+    groups, cost_center = x.relay.standing(x.plan, principal)
     return Begin(
         f"{x.request_id}.{x.attempt}",
         x.request_id,
@@ -94,8 +95,8 @@ def begin_record(x: "Exchange") -> Begin:
         int(x.started_wall * 1e6),
         principal.id,
         principal.name,
-        tuple(principal.groups),
-        principal.cost_center,
+        groups,
+        cost_center,
         principal.session,
         principal.device,
         x.tool[0],
@@ -185,6 +186,7 @@ def _row(
     principal, facts = x.principal, x.facts
     assert principal is not None
     assert facts is not None
+    groups, cost_center = x.relay.standing(x.plan, principal)
     return Attempt(
         f"{x.request_id}.{attempt}",
         x.request_id,
@@ -193,8 +195,8 @@ def _row(
         int(ended * 1e6),
         principal.id,
         principal.name,
-        tuple(principal.groups),
-        principal.cost_center,
+        groups,
+        cost_center,
         principal.session,
         principal.device,
         x.tool[0],

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from waystation.model import Attempt, Begin, Principal, Refusal, Route, Usage
-from waystation.policy import Endpoint
+from waystation.policy import Endpoint, Plan
 from waystation.relay.addresses import Address
 from waystation.relay.admit import Admission
 from waystation.relay.downstream import Header, Request
@@ -20,6 +20,10 @@ from waystation.relay.upstream import Origin, OriginPool, UpstreamPools
 
 if TYPE_CHECKING:
     from waystation.relay.exchange import Exchange
+
+
+_STANDINGS = 100_000
+"""Sessions whose standing is remembered."""
 
 
 class Watched(Protocol):
@@ -105,6 +109,7 @@ class Relay:
         """Connections from tools, so that one that sends its request drop by drop is closed."""
         self.draining = False
         self.rng = random.Random()  # noqa: S311  # spreads load by weight; nothing secret hangs on it
+        self._standings: dict[str, tuple[Plan, Principal, tuple[tuple[str, ...], str]]] = {}
         self._origins: dict[tuple[str, int, bool, bool], OriginPool] = {}
         self._id_prefix = "req_" + os.urandom(8).hex()
         self._id_count = itertools.count(1)
@@ -119,6 +124,18 @@ class Relay:
 
     def identify(self, request: Request, address: Address) -> Principal | Refusal:
         return self.admission.identify(request, address.surface)
+
+    def standing(self, plan: Plan, principal: Principal) -> tuple[tuple[str, ...], str]:
+        """Groups (sorted) and cost centre, by directory and policy, as they go into the ledger."""
+        known = self._standings.get(principal.session)
+        if known is not None and known[0] is plan and known[1] is principal:
+            return known[2]
+        if len(self._standings) >= _STANDINGS:
+            self._standings.clear()
+        found = plan.standing(principal)
+        standing = (tuple(sorted(found.groups)), found.cost_center)
+        self._standings[principal.session] = (plan, principal, standing)
+        return standing
 
     def pool(self, endpoint: Endpoint, verify: bool) -> OriginPool:
         key = (endpoint.host, endpoint.port, endpoint.tls, verify)

@@ -108,7 +108,9 @@ def inbound(
             continue
         if key == id_header or key in (b"request-id", b"x-request-id"):
             provider_id = provider_id or value
-        elif (decoded and key == b"content-encoding") or (stream and key in (b"cache-control", b"x-accel-buffering")):
+        elif (decoded and key == b"content-encoding") or (
+            stream and key in (b"cache-control", b"x-accel-buffering")
+        ):
             continue
         kept.append((key, value))
     if not provider_id:
