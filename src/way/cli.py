@@ -107,7 +107,7 @@ def _tool(name: str, words: list[str]) -> int:
     if tool is None:
         _fail(f"way knows no command or tool {name!r}; `way help` lists them.")
         return USAGE
-    code = launch.start(tool, words, commands.signed_in())
+    code = launch.start(tool, words, commands.signed_in)
     if code >= 0 and tool.needs_relay:
         import os
 

@@ -17,6 +17,7 @@ from way.tools.tool import Launch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from socket import socket
     from subprocess import Popen
 
@@ -29,11 +30,15 @@ _FROM_TERMINAL = ("SIGINT", "SIGQUIT", "SIGTSTP")
 """Signals that a terminal sends to the whole process group: the tool has had them already."""
 
 
-def start(tool: Tool, args: list[str], signed_in: Session) -> int:
-    """Starts the tool; returns its exit code, or does not return where the tool replaces way."""
+def start(tool: Tool, args: list[str], sign_in: Callable[[], Session]) -> int:
+    """Starts the tool; returns its exit code, or does not return where the tool replaces way.
+
+    `sign_in` gives the session, after signing in if need be; it is not asked where the tool is not there.
+    """
     program = tools.executable(tool, dict(os.environ))
     if not program:
         raise ToolMissing(f"{tool.title} is not installed; install it with `{tool.install_hint}`.")
+    signed_in = sign_in()
     for left in files.sweep():
         _say(f"Put {left.path} back as it was: the session that changed it did not end in order.")
     listener, secret = listen() if tool.needs_relay else (None, "")

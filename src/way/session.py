@@ -240,7 +240,10 @@ def _forget_old_handouts() -> None:
 
 def _signed_out(found: Session | None) -> SignedOut:
     if found is None:
-        return SignedOut("You are not signed in", "way login https://your-gateway")
+        from way import installed
+
+        known = installed.gateway() or os.environ.get("WAY_GATEWAY")
+        return SignedOut("You are not signed in", "way login" if known else "way login https://your-gateway")
     if found.storage:
         return SignedOut("The system's key store does not give your sign-in back (is it locked?)")
     return SignedOut(f"You are not signed in to {found.gateway}")

@@ -40,7 +40,9 @@ download() {
 main() {
   python=$(find_python) || fail 'Python 3.9 or newer is needed; install python3 and try again.'
   folder=$(mktemp -d)
-  trap 'rm -rf "$folder"' EXIT INT TERM
+  trap 'rm -rf "$folder"' EXIT
+  trap 'exit 130' INT
+  trap 'exit 143' TERM
   download "$GATEWAY/install/way.pyz" "$folder/way.pyz" || fail "$GATEWAY cannot be reached; check your network or VPN."
   found=$("$python" -I -c 'import hashlib, sys; print(hashlib.sha256(open(sys.argv[1], "rb").read()).hexdigest())' "$folder/way.pyz")
   [ "$found" = "$SHA256" ] || fail 'the download is not what the gateway announced; try again, and tell its operator if it stays so.'
