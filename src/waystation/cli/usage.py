@@ -100,9 +100,9 @@ def _span(since: str, until: str | None, now: dt.datetime) -> Span:
 
 def _moment(text: str, now: dt.datetime, option: str, *, end_of_day: bool) -> dt.datetime:
     """A stretch of time back from now, a date, or a moment; UTC where no offset is given."""
-    if ago := re.fullmatch(r"(\d{1,5})([mhdw])", text.strip()):
-        return now - dt.timedelta(**{_UNITS[ago[2]]: int(ago[1])})
     try:
+        if ago := re.fullmatch(r"(\d{1,5})([mhdw])", text.strip()):
+            return now - dt.timedelta(**{_UNITS[ago[2]]: int(ago[1])})
         if len(text.strip()) == len("2026-11-01"):
             day = dt.datetime.combine(dt.date.fromisoformat(text.strip()), dt.time(), dt.UTC)
             return day + dt.timedelta(days=1) if end_of_day else day
@@ -158,7 +158,8 @@ def _measures(line: Line) -> Iterator[tuple[str, Any]]:
 
 def _say_nothing_found(folder: Path, rows: int, first: dt.date | None, last: dt.date | None) -> None:
     if rows:
-        typer.echo(f"Nothing matches. The ledger has {rows:,} rows, from {first} to {last}; try --since all.")
+        entries = f"{rows:,} row{'' if rows == 1 else 's'}"
+        typer.echo(f"Nothing matches. The ledger has {entries}, from {first} to {last}; try --since all.")
         return
     typer.echo(
         f"No requests yet in {folder}.\n\n"

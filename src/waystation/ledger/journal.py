@@ -259,8 +259,7 @@ class Journal:
         try:
             count = os.write(commit.fd, frame)
             if count != len(frame):
-                self._untear(commit.fd)
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                count += self._write_rest(commit.fd, frame[count:])
         except OSError as error:
             self._write_error = error
             self._note(error)
@@ -270,12 +269,16 @@ class Journal:
         commit.wrote(count)
         return True
 
-    def _untear(self, fd: int) -> None:
-        """Take back a frame of which only a part was written."""
+    def _write_rest(self, fd: int, rest: bytes) -> int:
+        """Complete a frame of which only a part was taken, or take that part back and say why."""
         try:
-            os.ftruncate(fd, self._size)
+            return _write_whole(fd, rest)
         except OSError:
-            self._must_rotate = True  # nothing may follow the torn frame in this file
+            try:
+                os.ftruncate(fd, self._size)
+            except OSError:
+                self._must_rotate = True  # nothing may follow the torn frame in this file
+            raise
 
     def _retry_backlog(self) -> None:
         # Another file may help against anything but a lack of space.

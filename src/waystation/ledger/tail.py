@@ -43,9 +43,12 @@ class Tail:
         Raises:
             FileNotFoundError: a segment was pruned between listing and reading.
         """
+        unread = self._unread()
+        if self._sync and any(segment.first_seq > self._at[0] for segment in unread):
+            sync_directory(self._directory)
         batch = Batch([], [], self._seq, [], more=False)
         size = 0
-        for segment in self._unread():
+        for segment in unread:
             offset = self._at[1] if self._at[0] == segment.first_seq else 0
             self._expect(segment.first_seq, batch)
             data = self._load(segment, offset)
@@ -72,8 +75,6 @@ class Tail:
             data = file.read()
             if data and self._sync:
                 force_to_disk(fd)
-                if offset == 0:
-                    sync_directory(self._directory)
         return data
 
     def _take(self, data: bytes, batch: Batch) -> int:
