@@ -1,6 +1,7 @@
 """Every body and event is what the official SDKs' own types say, with no field that they do not know."""
 
 import json
+from functools import cache
 from typing import Any
 
 import anthropic.types as am
@@ -35,9 +36,14 @@ EVENT: dict[Wire, Any] = {
 }
 
 
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
 def exact(kind: Any, data: Any) -> Any:
     """Validate strictly, then refuse fields that the type does not declare, at any depth."""
-    value = TypeAdapter(kind).validate_json(json.dumps(data), strict=True)
+    value = _adapter(kind).validate_json(json.dumps(data), strict=True)
     unknown = list(_unknown(value, ""))
     assert not unknown, f"fields that {kind} does not have: {unknown}"
     return value
@@ -67,7 +73,7 @@ SCENES: dict[str, dict[str, Any]] = {
         "with_tools": True,
         "think": True,
     },
-    "cached": {"words": "say yes. " + "padding " * 1500},
+    "cached": {"words": "say yes to all of you who have come\n" + "padding " * 1500},
 }
 
 

@@ -180,8 +180,8 @@ class Rehearsal:
         if step is not None and step.words:
             ask = msgspec.structs.replace(ask, prompt=step.words)
         said = (step.answer() if step is not None else None) or agent.answer(ask)
-        spoiling.spoil_answer(said, faults)
         limited(said, ask)
+        spoiling.spoil_answer(said, faults)
         if step is not None and step.finish is not None:
             said.finish = step.finish
         scripted = step.usage if step is not None else None

@@ -33,6 +33,7 @@ class Recorded:
     __slots__ = (
         "body",
         "closed_early_at",
+        "ended",
         "finished_at",
         "headers",
         "method",
@@ -56,6 +57,8 @@ class Recorded:
         """When the last byte of the answer was handed to the kernel."""
         self.closed_early_at: float | None = None
         """When the client hung up before its answer was complete."""
+        self.ended = asyncio.Event()
+        """Set once the answer is finished, broken off, or no longer wanted."""
 
     @property
     def path(self) -> str:
@@ -168,6 +171,7 @@ class _Connection(asyncio.Protocol):
         self._transport = None
         if self._answering is not None:
             self._answering.closed_early_at = time.monotonic()
+            self._answering.ended.set()
             self._answering = None
         if self._task is not None:
             self._task.cancel()
@@ -239,7 +243,9 @@ class _Connection(asyncio.Protocol):
             reply = self._server.rehearsal.reply(request)
             ended = await self._play(request, reply, recorded)
             self._answering = None
-            recorded.finished_at = time.monotonic()
+            if not recorded.hung_up:
+                recorded.finished_at = time.monotonic()
+                recorded.ended.set()
             if ended or not keep_alive or _closes(reply):
                 if self._transport is not None:
                     self._transport.close()

@@ -56,6 +56,10 @@ class PromptCache:
         self._size = size
         self._expiry: OrderedDict[bytes, tuple[float, float]] = OrderedDict()
 
+    def __len__(self) -> int:
+        """Entries held, expired ones included."""
+        return len(self._expiry)
+
     def _seen(self, digest: bytes) -> bool:
         """A hit makes the entry live on for its whole lifetime again."""
         entry = self._expiry.get(digest)
