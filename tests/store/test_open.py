@@ -2,6 +2,7 @@
 
 import os
 import stat
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from sqlalchemy import text
 
 from tests.store_fixture import OpenStore
 from waystation import store as store_room
-from waystation.store import SchemaTooNew, SealError, open_store, schema
+from waystation.store import DriverMissing, SchemaTooNew, SealError, StoreUnreachable, open_store, schema
 from waystation.store.database import EngineDatabase, connect
 
 
@@ -88,6 +89,19 @@ def test_a_damaged_key_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "data" / "master.key").write_bytes(b"short")
     with pytest.raises(SealError, match="32 bytes"):
         open_store(tmp_path / "data")
+
+
+def test_a_missing_driver_is_said_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(DriverMissing, match="`postgres` extra"):
+        open_store(tmp_path, "postgresql://someone:canary@db.example/waystation")
+
+
+def test_a_database_that_does_not_answer_is_said_so(tmp_path: Path) -> None:
+    pytest.importorskip("psycopg")
+    with pytest.raises(StoreUnreachable, match="does not answer") as raised:
+        open_store(tmp_path, f"postgresql://someone:canary@/waystation?host={tmp_path}")
+    assert "canary" not in str(raised.value)
 
 
 def test_a_transaction_happens_whole_or_not_at_all(reopen: OpenStore) -> None:

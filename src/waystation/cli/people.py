@@ -16,7 +16,7 @@ import typer
 from waystation import identity
 from waystation.identity import BASE_URL, OPERATOR, IdentityService, NotAllowed, NotFound
 from waystation.model import PrincipalKind
-from waystation.store import NameTaken, SealError, Session, User, open_store
+from waystation.store import NameTaken, Session, StoreError, User, open_store
 
 sign_in_link = typer.Typer(help="Print a fresh one-time sign-in link.")
 users = typer.Typer(no_args_is_help=True, help="List, add and switch off people and service accounts.")
@@ -194,7 +194,7 @@ def _service(data: Path, database: str) -> Iterator[tuple[IdentityService, str]]
             yield built.service, base_url
         finally:
             store.close()
-    except (NotAllowed, NotFound, NameTaken, SealError, ValueError) as error:
+    except (NotAllowed, NotFound, NameTaken, StoreError, ValueError) as error:
         _fail(str(error))
 
 

@@ -11,19 +11,21 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
 
 from waystation.store import schema
 from waystation.store.audit import AuditEvent, AuditLog
 from waystation.store.clock import Clock
 from waystation.store.codes import Code, Codes, CodeState, Purpose
 from waystation.store.database import Database, EngineDatabase, JoinedDatabase, connect
+from waystation.store.errors import DriverMissing, SchemaTooNew, SealError, StoreError, StoreUnreachable
 from waystation.store.facts import Facts
 from waystation.store.keys import SigningKey, SigningKeys
-from waystation.store.migrate import SchemaTooNew, migrate
+from waystation.store.migrate import migrate
 from waystation.store.people import NameTaken, User, Users, new_id
 from waystation.store.policies import PolicyRepository, StoredPolicy, VersionConflict
 from waystation.store.revocations import Revocation, RevocationKind, Revocations
-from waystation.store.seal import MasterKey, SealError, load_master_key
+from waystation.store.seal import MasterKey, load_master_key
 from waystation.store.sessions import RefreshToken, Session, Sessions
 
 __all__ = [
@@ -33,6 +35,7 @@ __all__ = [
     "Code",
     "CodeState",
     "Codes",
+    "DriverMissing",
     "Facts",
     "MasterKey",
     "NameTaken",
@@ -49,6 +52,8 @@ __all__ = [
     "SigningKey",
     "SigningKeys",
     "Store",
+    "StoreError",
+    "StoreUnreachable",
     "StoredPolicy",
     "User",
     "Users",
@@ -100,11 +105,14 @@ def open_store(data: Path, url: str | None = None, *, now: Clock = time.time) ->
     """Opens, and if need be creates or migrates, the control state.
 
     `data` holds the key file and, without a `url`, the SQLite database; it is made with mode 0700. `url` is a
-    SQLAlchemy URL, e.g. `postgresql://user@host/waystation` (needs the `postgres` extra). Raises SchemaTooNew
-    if a newer Waystation has already migrated the database, SealError if the key file is unusable.
+    SQLAlchemy URL, e.g. `postgresql://user@host/waystation` (needs the `postgres` extra). Raises StoreError
+    (SchemaTooNew, SealError, DriverMissing, StoreUnreachable) with a sentence that says what to do.
     """
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
     master = load_master_key(data)
     engine = connect(data, url)
-    migrate(engine)
+    try:
+        migrate(engine)
+    except OperationalError as error:
+        raise StoreUnreachable(f"The database does not answer: {error.orig}") from None
     return Store(EngineDatabase(engine), master, now)

@@ -16,6 +16,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from waystation.store import schema
+from waystation.store.errors import DriverMissing
 
 _READ = "waystation_read"
 
@@ -74,7 +75,13 @@ def connect(data: Path, url: str | None) -> Engine:
         if target.drivername in {"postgres", "postgresql"}:
             target = target.set(drivername="postgresql+psycopg")
     if target.get_backend_name() != "sqlite":
-        return create_engine(target, hide_parameters=True, pool_pre_ping=True)
+        try:
+            return create_engine(target, hide_parameters=True, pool_pre_ping=True)
+        except ModuleNotFoundError as missing:
+            raise DriverMissing(
+                f"The driver for {target.get_backend_name()} is not installed ({missing.name}): "
+                "install Waystation with its `postgres` extra."
+            ) from None
     engine = create_engine(target, hide_parameters=True, connect_args={"timeout": 10})
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)

@@ -4,13 +4,10 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, inspect, text
 
+from waystation.store.errors import SchemaTooNew
 from waystation.store.schema import HEAD
 
 _ADVISORY_LOCK = 0x57415953  # "WAYS"; any fixed number will do
-
-
-class SchemaTooNew(RuntimeError):
-    """The database belongs to a newer Waystation than this one."""
 
 
 def migrate(engine: Engine) -> None:

@@ -13,11 +13,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from waystation.store.errors import SealError
+
 _NONCE_BYTES = 12
-
-
-class SealError(RuntimeError):
-    """What was sealed cannot be opened with this key file."""
 
 
 class MasterKey:
