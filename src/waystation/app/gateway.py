@@ -3,10 +3,12 @@
 import asyncio
 import logging
 import os
+import signal
 import socket
 import ssl
-from collections.abc import Callable, Coroutine, Sequence
-from contextlib import AsyncExitStack
+import threading
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager
 from typing import Any
 
 import uvicorn
@@ -14,6 +16,7 @@ from prometheus_client import CollectorRegistry, PlatformCollector, ProcessColle
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
+from uvicorn.server import HANDLED_SIGNALS
 
 from waystation import console, identity
 from waystation.app.announce import Announcement, write_gateway_file
@@ -158,9 +161,26 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._relay = relay
 
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """As uvicorn's own, save that a signal which was obeyed is not raised again at the end.
+
+        uvicorn does so to die of it; but the rooms are closed after the server, and the exit status is 0.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, self.handle_exit) for number in HANDLED_SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._relay.draining = True
         await super().shutdown(sockets)
+        await self._relay.end_all()
 
 
 def run(settings: Settings, announce: Callable[[Announcement], None] | None = None) -> None:

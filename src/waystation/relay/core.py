@@ -68,6 +68,8 @@ class RelaySettings(msgspec.Struct, frozen=True):
     """How long a stream's head is held back for its first content (E13), if the provider dawdles."""
     client_keep_alive: float = 75.0
     upstream_keep_alive: float = 55.0
+    flush_timeout: float = 2.0
+    """For the last bytes to tools that read slowly, when the process ends."""
     max_attempts: int = 3
     tick: float = 0.5
     """How often deadlines are looked at."""
@@ -158,6 +160,14 @@ class Relay:
         while True:
             await asyncio.sleep(self.settings.tick)
             self.sweep()
+
+    async def end_all(self) -> None:
+        """Ends what is still in flight, in each tool's own dialect and with its row: the drain is over."""
+        for exchange in list(self.active):
+            exchange.out_of_time()
+        give_up = self.now() + self.settings.flush_timeout
+        while self.connections and self.now() < give_up:  # noqa: ASYNC110 - sockets flush without an event
+            await asyncio.sleep(0.01)
 
     def close(self) -> None:
         self.pools.close()

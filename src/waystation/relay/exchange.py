@@ -555,6 +555,19 @@ class Exchange:
         )
         self._fail(refusal, Outcome.TIMEOUT, EndedBy.GATEWAY)
 
+    def out_of_time(self) -> None:
+        """The gateway ends before the answer does. The provider is told to stop; what was seen is metered."""
+        if self.done:
+            return
+        self._abort_call()
+        refusal = Refusal(
+            RefusalKind.DRAINING,
+            f"The gateway was restarted before the answer was whole: try again (request {self.request_id}).",
+            rule="relay.drain",
+        )
+        self._tried = len(self.routes)  # another route would have no time either
+        self._fail(refusal, Outcome.TIMEOUT, EndedBy.GATEWAY)
+
     def _abort_call(self) -> None:
         if self._call is not None:
             self._call.abort()
