@@ -245,21 +245,21 @@ def test_a_claude_code_title_call_gets_json_with_the_sessions_words() -> None:
 def test_long_n_says_exactly_n_tokens_and_the_limit_cuts_it(wire: Wire) -> None:
     whole = send(provider(), wire, body(wire, "long 500"), stream=False)
     assert output_tokens(wire, whole) == 500
-    limit: dict[str, Any] = {
+    limits: dict[Wire, dict[str, Any]] = {
         Wire.MESSAGES: {"max_tokens": 100},
         Wire.RESPONSES: {"max_output_tokens": 100},
         Wire.CHAT: {"max_completion_tokens": 100},
         Wire.GENERATE: {"generationConfig": {"maxOutputTokens": 100}},
-    }[wire]
-    cut = send(provider(), wire, body(wire, "long 500", **limit), stream=False)
+    }
+    cut = send(provider(), wire, body(wire, "long 500", **limits[wire]), stream=False)
     assert output_tokens(wire, cut) == 100
-    ended = {
-        Wire.MESSAGES: lambda j: j["stop_reason"] == "max_tokens",
-        Wire.RESPONSES: lambda j: j["incomplete_details"] == {"reason": "max_output_tokens"},
-        Wire.CHAT: lambda j: j["choices"][0]["finish_reason"] == "length",
-        Wire.GENERATE: lambda j: j["candidates"][0]["finishReason"] == "MAX_TOKENS",
-    }[wire]
-    assert ended(cut.json)
+    reasons = {
+        Wire.MESSAGES: '"stop_reason":"max_tokens"',
+        Wire.RESPONSES: '"incomplete_details":{"reason":"max_output_tokens"}',
+        Wire.CHAT: '"finish_reason":"length"',
+        Wire.GENERATE: '"finishReason":"MAX_TOKENS"',
+    }
+    assert reasons[wire] in cut.raw.decode()
 
 
 def output_tokens(wire: Wire, got: Got) -> int:
