@@ -74,7 +74,9 @@ def test_expiry_is_looked_at_on_every_call(home: Identity, clock: Clock) -> None
     clock.forward(0.1)
     refusal = _refusal(home, tokens.access_token)
     assert refusal == Refusal(
-        RefusalKind.UNAUTHENTICATED, "Your Waystation sign-in has expired: run `way login`."
+        RefusalKind.UNAUTHENTICATED,
+        "Your Waystation sign-in has expired: run `way login`.",
+        "identity.expired",
     )
 
 

@@ -73,30 +73,35 @@ class TokenVerifier:
         self._known.pop(token, None)
         if not token:
             return _refuse(
-                "No Waystation token came with this request: run `way login` and start your tool with `way`."
+                "No Waystation token came with this request: run `way login` and start your tool with `way`.",
+                "missing",
             )
         if foreign := describe_foreign(token):
-            return _refuse(foreign)
+            return _refuse(foreign, "foreign")
         if len(token) > tokens.MAX_BYTES or token.count(b".") != 2:
-            return _refuse("This is not a Waystation token: run `way login`.")
+            return _refuse("This is not a Waystation token: run `way login`.", "foreign")
         try:
             claims = tokens.read(token, self._keys)
         except tokens.BadToken:
-            return _refuse("This token was not signed by this Waystation gateway: run `way login`.")
+            return _refuse(
+                "This token was not signed by this Waystation gateway: run `way login`.", "signature"
+            )
         if claims.iss != self._issuer or claims.aud != tokens.AUDIENCE:
             return _refuse(
-                f"This token was made for another gateway than {self._issuer}: run `way login` for this one."
+                f"This token was made for another gateway than {self._issuer}: run `way login` for this one.",
+                "audience",
             )
         return self._admit(token, claims)
 
     def _admit(self, token: bytes, claims: tokens.Claims) -> Principal | Refusal:
         now = self._now()
         if claims.exp <= now:
-            return _refuse("Your Waystation sign-in has expired: run `way login`.")
+            return _refuse("Your Waystation sign-in has expired: run `way login`.", "expired")
         if claims.iat > now + lifetimes.CLOCK_SKEW:
             return _refuse(
                 "This token is from the future: the clocks of the gateway's machines are more than a minute "
-                "apart. Tell whoever runs it."
+                "apart. Tell whoever runs it.",
+                "clock",
             )
         if len(self._known) >= self._capacity:
             self._make_room(now)
@@ -111,12 +116,15 @@ class TokenVerifier:
     def _revoked(self, claims: tokens.Claims) -> Refusal | None:
         if claims.sid in self._revoked_sessions:
             return Refusal(
-                RefusalKind.REVOKED, "This Waystation sign-in was ended: run `way login` to sign in again."
+                RefusalKind.REVOKED,
+                "This Waystation sign-in was ended: run `way login` to sign in again.",
+                "identity.session",
             )
         if claims.iat <= self._revoked_principals.get(claims.sub, -1):
             return Refusal(
                 RefusalKind.REVOKED,
                 "Your Waystation account was switched off: ask whoever runs the gateway.",
+                "identity.principal",
             )
         return None
 
@@ -128,5 +136,5 @@ class TokenVerifier:
         self._known = dict(live)
 
 
-def _refuse(message: str) -> Refusal:
-    return Refusal(RefusalKind.UNAUTHENTICATED, message)
+def _refuse(message: str, rule: str) -> Refusal:
+    return Refusal(RefusalKind.UNAUTHENTICATED, message, f"identity.{rule}")
