@@ -310,6 +310,16 @@ def test_nothing_found_says_what_there_is(data: Path, journal: Journal) -> None:
     assert "--since all" in out
 
 
+def test_a_lake_that_cannot_be_read_is_told_without_a_traceback(data: Path, journal: Journal) -> None:
+    settle(journal, 1)
+    LakeWriter(journal.directory, str(lake_directory(data)), "main").drain()
+    for file in (lake_directory(data) / "_delta_log").glob("*.json"):
+        file.write_text("torn")
+    result = CliRunner().invoke(app, ["--data", str(data)])
+    assert result.exit_code == 1
+    assert result.stderr.startswith("The usage cannot be read: ")
+
+
 def test_dollars_are_decimal_strings() -> None:
     assert dollars(0) == "0.000000000"
     assert dollars(-1_500_000_000) == "-1.500000000"

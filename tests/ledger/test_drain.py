@@ -1,5 +1,6 @@
 """Journal to lake: once, whatever is killed when; and seen as one meanwhile."""
 
+import json
 import os
 import random
 import subprocess
@@ -19,7 +20,7 @@ from tests.ledger.records import START_US, attempt, begin, segments
 from waystation.ledger import Journal, drain, durable, lake, queries, tail
 from waystation.ledger.drain import JournalBehindLake, LakeWriter
 from waystation.ledger.queries import open_usage
-from waystation.ledger.segments import read_identity
+from waystation.ledger.segments import read_identity, segment_path
 from waystation.ledger.tail import Tail
 
 
@@ -158,6 +159,30 @@ def test_segments_stay_while_they_alone_know_of_an_attempt_in_flight(ledger: Led
     again = Journal(ledger.journal_dir, "n")
     assert [row.attempt_id for row in again.open()] == ["r000800.1"]
     again.close()
+
+
+def test_a_segment_that_does_not_repeat_them_keeps_the_ones_before(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when the process dies, or the disk fills, between a new segment and what is carried into it."""
+    ledger.journal.begin(begin(800))
+    ledger.journal.tick(START_US + 60_000)
+    monkeypatch.setattr(Journal, "_carry", lambda _: None)
+    ledger.settle(60)
+    assert len(segments(ledger.journal_dir)) > 2
+    ledger.writer().drain()
+    assert ledger.journal._commit is not None
+    ledger.journal._commit.stop()
+    ledger.journal._unlock()
+    again = Journal(ledger.journal_dir, "n")
+    assert [row.attempt_id for row in again.open()] == ["r000800.1"]
+    again.close()
+
+
+def test_what_was_pruned_is_missed_even_where_nothing_follows_yet(tmp_path: Path) -> None:
+    segment_path(tmp_path, 41).touch()
+    batch = Tail(tmp_path, 30, sync=False).read()
+    assert (batch.gaps, batch.last_seq) == ([(31, 40)], 40)
 
 
 def _die(*_: object, **__: object) -> None:
@@ -379,14 +404,17 @@ def _command(ledger: Ledger, *more: str) -> list[str]:
 
 
 def test_the_process_moves_what_is_left_when_it_is_told_to_stop(ledger: Ledger) -> None:
-    with subprocess.Popen(_command(ledger, "--interval", "60"), stderr=subprocess.PIPE, text=True) as child:
+    command = _command(ledger, "--interval", "60", "--verbose")
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as child:
         ledger.settle(5)
         assert child.stderr is not None
         _wait_for(lambda: bool(ledger.in_lake()))
         ledger.settle(5)
         child.terminate()
         assert child.wait(20) == 0
-        assert "rows moved into the lake" in child.stderr.read()
+        lines = [json.loads(line) for line in child.stderr.read().splitlines()]
+    assert {"time", "level", "logger", "message"} == set(lines[-1])
+    assert "rows moved into the lake" in lines[-1]["message"]
     assert ledger.in_lake() == ledger.all_ids
     ledger.journal.close()
 
@@ -438,4 +466,20 @@ def test_ids_are_unique_in_every_view(ledger: Ledger) -> None:
     with open_usage([ledger.journal_dir], ledger.lake_dir) as view:
         numbers = view.connection.sql("SELECT node, seq FROM requests").fetchall()
     assert max(Counter(numbers).values()) == 1
+    ledger.journal.close()
+
+
+@pytest.mark.parametrize("limit", [1, 500, 700, 5_000])
+def test_batches_of_any_size_add_up(ledger: Ledger, limit: int) -> None:
+    ledger.settle(40)
+    tail, seqs, batches = Tail(ledger.journal_dir, 0, sync=False), [], 0
+    more = True
+    while more:
+        batch = tail.read(limit)
+        assert not batch.gaps
+        seqs += batch.seqs
+        batches += 1
+        more = batch.more
+    assert len(seqs) == len(set(seqs)) == 40
+    assert batches > 1
     ledger.journal.close()

@@ -1,6 +1,7 @@
 """The journal while nothing breaks: counted once, in order, cheaply."""
 
 import asyncio
+import os
 import subprocess
 import sys
 import time
@@ -11,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.ledger.records import START_US, attempt, begin, kept, kept_ids, segments
-from waystation.ledger import Journal, JournalBusy
+from waystation.ledger import Journal, JournalBusy, commit
 from waystation.ledger.frames import BEGIN, scan
 from waystation.ledger.segments import Identity, read_identity
 from waystation.model import Attempt
@@ -158,6 +159,24 @@ def test_many_bytes_are_synced_before_the_timer(tmp_path: Path) -> None:
         time.sleep(0.001)
     assert journal.durable_seq >= 20
     journal.close()
+
+
+def test_a_full_segment_is_synced_after_its_last_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = Journal(tmp_path, "n", segment_bytes=2_000, sync_ms=60_000)
+    journal.open()
+    synced: dict[int, int] = {}
+
+    def noting(fd: int) -> None:
+        found = os.fstat(fd)
+        synced[found.st_ino] = found.st_size
+
+    monkeypatch.setattr(commit, "force_to_disk", noting)
+    for number in range(30):
+        journal.settle(attempt(number))
+    journal.close()
+    assert synced == {path.stat().st_ino: path.stat().st_size for path in segments(tmp_path)}
 
 
 def test_absurd_figures_of_a_provider_do_not_stop_the_journal(tmp_path: Path) -> None:

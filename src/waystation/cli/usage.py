@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import msgspec
 import typer
+from deltalake.exceptions import DeltaError
 from rich.console import Console
 
 from waystation.cli.usage_table import print_table, printable
@@ -68,10 +69,15 @@ def usage(
     dimensions = tuple(dict.fromkeys(by or _DEFAULT_BY))
     span = _span(since, until, dt.datetime.now(dt.UTC))
     folder = data.expanduser()
-    with open_usage(journal_directories(folder), lake or lake_directory(folder)) as view:
-        found = summarize(view, dimensions, span, users=user or (), tools=tool or (), models=model or ())
-        rows, first, last = extent(view)
-        missing = sum(end - start + 1 for runs in view.missing.values() for start, end in runs)
+    try:
+        with open_usage(journal_directories(folder), lake or lake_directory(folder)) as view:
+            found = summarize(view, dimensions, span, users=user or (), tools=tool or (), models=model or ())
+            rows, first, last = extent(view)
+            missing = sum(end - start + 1 for runs in view.missing.values() for start, end in runs)
+    except (DeltaError, OSError) as error:
+        # A power loss can tear the lake's last commit; the lake writer makes it anew from the journal.
+        typer.echo(f"The usage cannot be read: {error}\nIf the gateway is not running, start it.", err=True)
+        raise typer.Exit(1) from None
     if missing:
         typer.echo(f"The journal is damaged: {missing} of its records cannot be read.", err=True)
     if wanted is _Format.JSON:

@@ -8,6 +8,7 @@ journal; rows and position are one commit. So it can be killed at any instructio
 
 import argparse
 import contextlib
+import datetime as dt
 import fcntl
 import gc
 import logging
@@ -19,6 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
 from deltalake.exceptions import CommitFailedError, DeltaError
 
 from waystation.ledger.columns import to_table
@@ -27,6 +29,21 @@ from waystation.ledger.segments import Identity, read_identity
 from waystation.ledger.tail import Tail, last_seq, prune
 
 log = logging.getLogger("waystation.ledger.drain")
+_PLAIN = "%(asctime)s %(levelname)s %(message)s"
+
+
+class _JsonLines(logging.Formatter):
+    """The shape of the gateway's own log lines, whose standard error this process shares."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        moment = dt.datetime.fromtimestamp(record.created, dt.UTC)
+        line = {
+            "time": moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        return msgspec.json.encode(line).decode()
 
 
 class JournalBehindLake(RuntimeError):
@@ -107,9 +124,9 @@ class LakeWriter:
 
 def main(arguments: list[str] | None = None) -> int:
     options = _parse(arguments)
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_JsonLines() if options.log_json else logging.Formatter(_PLAIN, "%H:%M:%S"))
+    logging.basicConfig(handlers=[handler], level=logging.DEBUG if options.verbose else logging.INFO)
     os.nice(10)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -129,7 +146,7 @@ def _run(writer: LakeWriter, stop: threading.Event, options: argparse.Namespace)
         try:
             drained = writer.drain()
             if drained.rows:
-                log.info("%d rows moved into the lake, up to record %d", drained.rows, drained.position)
+                log.debug("%d rows moved into the lake, up to record %d", drained.rows, drained.position)
         except (JournalBehindLake, ValueError) as error:
             log.critical("%s", error)
             return 2
@@ -186,6 +203,13 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--parent", type=int, default=os.getppid(), help="end when this process is no longer the parent"
     )
+    parser.add_argument(
+        "--log-json",
+        action=argparse.BooleanOptionalAction,
+        default=not sys.stderr.isatty(),
+        help="log one JSON object a line; usual where standard error is no terminal",
+    )
+    parser.add_argument("--verbose", action="store_true", help="tell of each pass that moved something")
     return parser.parse_args(arguments)
 
 

@@ -8,7 +8,7 @@ from waystation.ledger.commit import force_to_disk
 from waystation.ledger.frames import CARRIED, SETTLE, scan
 from waystation.ledger.segments import Segment, list_segments, sync_directory
 
-BATCH_BYTES = 16 << 20
+BATCH_BYTES = 4 << 20
 
 
 class Batch(NamedTuple):
@@ -38,7 +38,7 @@ class Tail:
         self._at: tuple[int, int] = (-1, 0)  # first_seq of the segment last read, offset in it
 
     def read(self, limit: int = BATCH_BYTES) -> Batch:
-        """What has come since; about `limit` bytes at most, and no more than one segment beyond it.
+        """What has come since; about `limit` bytes at most, but at least one frame.
 
         Raises:
             FileNotFoundError: a segment was pruned between listing and reading.
@@ -49,13 +49,18 @@ class Tail:
         batch = Batch([], [], self._seq, [], more=False)
         size = 0
         for segment in unread:
-            offset = self._at[1] if self._at[0] == segment.first_seq else 0
             self._expect(segment.first_seq, batch)
-            data = self._load(segment, offset)
-            end = self._take(data, batch)
-            self._at = (segment.first_seq, offset + end)
+            at = self._at[1] if self._at[0] == segment.first_seq else 0
+            wanted = limit - size
+            while True:
+                data = self._load(segment, at, wanted)
+                end = self._take(data, batch)
+                if end or len(data) < wanted:
+                    break
+                wanted *= 2  # a frame is larger than that
+            self._at = (segment.first_seq, at + end)
             size += end
-            if size >= limit:
+            if len(data) == wanted or size >= limit:
                 return batch._replace(last_seq=self._seq, more=True)
         return batch._replace(last_seq=self._seq)
 
@@ -68,11 +73,11 @@ class Tail:
             if (following is None or following > self._seq + 1) and segment.first_seq >= self._at[0]
         ]
 
-    def _load(self, segment: Segment, offset: int) -> bytes:
+    def _load(self, segment: Segment, offset: int, limit: int) -> bytes:
         fd = os.open(segment.path, os.O_RDONLY | os.O_CLOEXEC)
-        with open(fd, "rb", buffering=0) as file:
+        with open(fd, "rb") as file:
             file.seek(offset)
-            data = file.read()
+            data = file.read(limit)
             if data and self._sync:
                 force_to_disk(fd)
         return data
