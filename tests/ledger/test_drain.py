@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import threading
@@ -409,6 +410,7 @@ def test_the_process_moves_what_is_left_when_it_is_told_to_stop(ledger: Ledger) 
         ledger.settle(5)
         assert child.stderr is not None
         _wait_for(lambda: bool(ledger.in_lake()))
+        child.send_signal(signal.SIGINT)  # Ctrl-C in the gateway's terminal is the gateway's to answer
         ledger.settle(5)
         child.terminate()
         assert child.wait(20) == 0

@@ -129,8 +129,10 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(handlers=[handler], level=logging.DEBUG if options.verbose else logging.INFO)
     os.nice(10)
     stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    if not options.once:
+        # Ctrl-C reaches all of the terminal's processes; the gateway finishes its streams, then tells us.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Rows live for one batch and form no cycles; the collector would walk them for nothing.
     gc.disable()
     with _only_one(options.journal, stop, options.parent) as alone:
