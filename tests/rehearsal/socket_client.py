@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Callable
 from typing import Any
 
 from tests.rehearsal.asking import body, headers, target
@@ -24,6 +25,8 @@ class Seen:
         self.arrivals = arrivals
         """(seconds since the request was sent, bytes so far) for each read."""
         self.head, _, self.payload = raw.partition(b"\r\n\r\n")
+        while self.head.startswith(b"HTTP/1.1 1"):  # informational responses come before the real one
+            self.head, _, self.payload = self.payload.partition(b"\r\n\r\n")
 
     @property
     def status(self) -> int:
@@ -50,14 +53,23 @@ class Seen:
         return out
 
     @property
-    def framed_end(self) -> bool:
-        """The HTTP response itself is complete."""
+    def missing(self) -> int | None:
+        """Bytes that the HTTP response still lacks; less than 0 if there are too many, None if nobody can say."""
         if b"transfer-encoding: chunked" in self.lines:
-            return self.payload.endswith(b"0\r\n\r\n")
+            return 0 if self.payload.endswith(b"0\r\n\r\n") else None
         length = next(
             (int(h.partition(b":")[2]) for h in self.lines if h.startswith(b"content-length")), None
         )
-        return length is not None and len(self.payload) == length
+        return None if length is None else length - len(self.payload)
+
+    @property
+    def framed_end(self) -> bool:
+        """The HTTP response itself is complete."""
+        return self.missing == 0
+
+    @property
+    def nothing_more(self) -> bool:
+        return self.missing is not None and self.missing <= 0
 
 
 def request(wire: Wire, words: str, *, stream: bool = True, **more: Any) -> bytes:
@@ -72,17 +84,24 @@ def encoded(method: str, where: str, fields: tuple[tuple[bytes, bytes], ...], ra
     return b"".join(lines) + b"\r\n" + raw
 
 
-async def exchange(server: RehearsalServer, sent: bytes, *, quiet: float = 0.25) -> Seen:
-    """Send bytes, then read until the connection ends or nothing comes for `quiet` seconds."""
+async def exchange(
+    server: RehearsalServer,
+    sent: bytes,
+    *,
+    over: Callable[[Seen], bool] = lambda seen: seen.nothing_more,
+    linger: float = 0.03,
+) -> Seen:
+    """Send bytes, then read until the connection ends, or until it is over and nothing came for `linger` seconds."""
     reader, writer = await asyncio.open_connection(server.host, server.port)
     loop = asyncio.get_running_loop()
     writer.write(sent)
     begun = loop.time()
     raw, arrivals, ended = b"", [], OPEN
+    patience = 10.0
     try:
         while True:
             try:
-                data = await asyncio.wait_for(reader.read(1 << 20), quiet)
+                data = await asyncio.wait_for(reader.read(1 << 20), patience)
             except TimeoutError:
                 break
             except ConnectionResetError:
@@ -93,8 +112,8 @@ async def exchange(server: RehearsalServer, sent: bytes, *, quiet: float = 0.25)
                 break
             raw += data
             arrivals.append((loop.time() - begun, len(raw)))
-            if Seen(raw, OPEN, []).framed_end and quiet >= 0.25:
-                quiet = 0.05  # long enough to see a close that follows, short enough for a fast test
+            if over(Seen(raw, OPEN, [])):
+                patience = linger
     finally:
         writer.transport.abort()
     return Seen(raw, ended, arrivals)

@@ -4,23 +4,30 @@ import asyncio
 import gzip
 import json
 import zlib
+from collections.abc import AsyncIterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.rehearsal.asking import WIRES, sse
+import pytest_asyncio
+from tests.rehearsal.asking import NOON, WIRES, sse
 from tests.rehearsal.socket_client import FIN, OPEN, RESET, Seen, exchange, request
-from tests.rehearsal_fixture import rehearsal
 
 from waystation.model import Wire
 from waystation.rehearsal import BadFault, RehearsalServer, Step
 from waystation.rehearsal.faults import KINDS, parse_fault, parse_faults
 
-__all__ = ["rehearsal"]
 pytestmark = pytest.mark.faults
 
 WORDS = "say one two three four five six seven eight nine ten and so on until the stream is long enough"
+
+
+@pytest_asyncio.fixture
+async def rehearsal() -> AsyncIterator[RehearsalServer]:
+    """Its clock stands still, so that the same request gets the same bytes."""
+    async with RehearsalServer(clock=lambda: NOON) as server:
+        yield server
 
 
 async def suffer(
@@ -28,8 +35,8 @@ async def suffer(
 ) -> Seen:
     server.rehearsal.prompter.clear()
     server.play(Step(faults=tuple(f for f in fault.split(";") if f)))
-    quiet = more.pop("quiet", 0.25)
-    return await exchange(server, request(wire, WORDS, stream=stream, **more), quiet=quiet)
+    linger = more.pop("linger", 0.03)
+    return await exchange(server, request(wire, WORDS, stream=stream, **more), linger=linger)
 
 
 async def well(server: RehearsalServer, wire: Wire, *, stream: bool = True) -> Seen:
@@ -130,7 +137,7 @@ async def test_cut_of_a_plain_body_leaves_its_length_unmet(rehearsal: RehearsalS
 
 
 async def test_stall_is_silence_at_the_chosen_event(rehearsal: RehearsalServer) -> None:
-    seen = await suffer(rehearsal, "stall at=3 seconds=0.2", Wire.MESSAGES, quiet=0.6)
+    seen = await suffer(rehearsal, "stall at=3 seconds=0.2", Wire.MESSAGES)
     gap, before = max((b[0] - a[0], a[1]) for a, b in pairwise(seen.arrivals))
     assert gap > 0.15
     assert len(list(sse(Seen(seen.raw[:before], OPEN, []).content))) == 3
@@ -230,10 +237,10 @@ async def test_wrong_lengths(rehearsal: RehearsalServer) -> None:
 
 
 async def test_closes_after_the_response_with_and_without_saying_so(rehearsal: RehearsalServer) -> None:
-    said = await suffer(rehearsal, "close", Wire.CHAT, stream=False)
+    said = await suffer(rehearsal, "close", Wire.CHAT, stream=False, linger=5)
     assert (said.ended, said.framed_end) == (FIN, True)
     assert b"connection: close" in said.lines
-    quiet = await suffer(rehearsal, "close-quietly", Wire.CHAT)
+    quiet = await suffer(rehearsal, "close-quietly", Wire.CHAT, linger=5)
     assert (quiet.ended, quiet.framed_end) == (FIN, True)
     assert b"connection: close" not in quiet.lines
 
@@ -344,7 +351,7 @@ async def test_the_client_that_hangs_up_is_recorded_with_the_time(rehearsal: Reh
     await reader.readuntil(b"content_block_delta")
     (recorded,) = rehearsal.requests
     assert recorded.status == 200
-    assert recorded.closed_early_at is None
+    assert not recorded.ended.is_set()
     writer.close()
     async with asyncio.timeout(2):
         await recorded.ended.wait()

@@ -83,6 +83,11 @@ class Ids:
             digits.append(alphabet[digit])
         return prefix + "".join(digits)
 
+    def noise(self) -> str:
+        """Eight characters of filler, as OpenAI pads its deltas with."""
+        self._n += 1
+        return hashlib.blake2b(self._seed, digest_size=4, person=self._n.to_bytes(8, "big")).hexdigest()
+
     def hex(self, prefix: str, length: int) -> str:
         return self.make(prefix, length, "0123456789abcdef")
 

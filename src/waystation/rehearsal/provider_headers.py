@@ -27,7 +27,7 @@ def provider_headers(
     request: Request, surface: Surface, number: int, now: float
 ) -> list[tuple[bytes, bytes]]:
     """`number` counts the server's requests: ids are unique where bodies repeat. `now` in Unix seconds."""
-    ident = hashlib.blake2b(request.body, digest_size=12, salt=number.to_bytes(8, "big")).hexdigest()
+    ident = hashlib.blake2b(f"{number} {now}".encode(), digest_size=12).hexdigest()
     left = str(max(_LIMIT - number % _LIMIT, 1)).encode()
     tokens_left = str(max(_TOKEN_LIMIT - len(request.body) // 4, 0)).encode()
     if surface is Surface.ANTHROPIC:

@@ -70,7 +70,7 @@ def events(ask: Ask, answer: Answer, ids: Ids, now: int) -> Iterator[Event]:
         if wants_usage:
             said["usage"] = None if answer.first_usage is None else usage(answer.first_usage)
         if options.get("include_obfuscation") is not False:
-            said["obfuscation"] = ids.make("", 8)
+            said["obfuscation"] = ids.noise()
         return unnamed(role, said)
 
     calls = [c for c in answer.said if isinstance(c, Call)]

@@ -50,7 +50,7 @@ def events(ask: Ask, answer: Answer, ids: Ids, now: int) -> Iterator[Event]:
         nonlocal number
         said: Json = {"type": kind, "sequence_number": number, **fields}
         if obfuscated and kind.endswith(".delta"):
-            said["obfuscation"] = ids.make("", 8)
+            said["obfuscation"] = ids.noise()
         number += 1
         return named(role, said)
 
