@@ -65,6 +65,13 @@ class RunningGateway:
             assert time.monotonic() < give_up, f"{busy} requests are still in flight"
             time.sleep(0.02)  # between two looks; there is nothing to wait on
 
+    def refusals(self, kind: str) -> int:
+        """How many requests were refused for this reason since the start, by `/metrics`."""
+        with urllib.request.urlopen(f"{self.url}/metrics", timeout=5) as answer:
+            lines = answer.read().decode().splitlines()
+        of_kind = [line for line in lines if "refusals_total{" in line and f'kind="{kind}"' in line]
+        return sum(int(float(line.rpartition(" ")[2])) for line in of_kind)
+
     def stop(self) -> int:
         """SIGTERM, and the exit status; SIGKILL if it does not drain."""
         if self.process.poll() is None:

@@ -28,7 +28,7 @@ class Tool:
     model_option: str
     wire: str
     calls: int
-    """Requests that the task takes when nothing goes wrong, a title included."""
+    """Requests that the task takes when nothing goes wrong, a title included where the tool wants one."""
     model: str = ""
     """The model to name where a test names none; "" leaves it to `way`."""
 
@@ -40,7 +40,7 @@ class Tool:
 
 _CODEX_WORDS = ("exec", "--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox")
 TOOLS = {
-    "claude": Tool("claude", ("-p", "--dangerously-skip-permissions"), "--model", "anthropic.messages", 2),
+    "claude": Tool("claude", ("-p", "--dangerously-skip-permissions"), "--model", "anthropic.messages", 3),
     "codex": Tool("codex", _CODEX_WORDS, "-m", "openai.responses", 2),
     "gemini": Tool("gemini", ("--yolo",), "-m", "gemini.generate", 2),
     "opencode-anthropic": Tool(
@@ -103,7 +103,7 @@ class Laptop:
         return subprocess.run(
             [WAY, *words],
             cwd=folder or self.home,
-            env=self._environment,
+            env=self._environment | {"PWD": str(folder or self.home)},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -127,7 +127,7 @@ class Laptop:
         process = subprocess.Popen(
             [WAY, *tool.command(prompt, model)],
             cwd=folder,
-            env=self._environment | (env or {}),
+            env=self._environment | {"PWD": str(folder)} | (env or {}),  # OpenCode works where PWD says
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -25,11 +25,13 @@ def test_an_expired_token_is_renewed_and_the_work_goes_on(
     laptop: Laptop, provider: RehearsalServer, tool: Tool
 ) -> None:
     laptop.replace_access_token(_expired_token(laptop))
+    before = laptop.gateway.refusals("unauthenticated")
     run = laptop.run(tool)
     assert (run.status, run.hello) == (0, "hi"), run
-    refused = [row for row in run.rows if row["outcome"] == "refused"]
-    assert {row["http_status"] for row in refused} == {401}, run
-    assert len(refused) <= 2, f"no storm of refused requests: {run}"
+    refused = laptop.gateway.refusals("unauthenticated") - before
+    assert refused >= 1, "the expired token was never tried, so this proves nothing"
+    # Codex lists models twice with it, each time with one retry, before it works.
+    assert refused <= 6, f"a storm of {refused} refused requests: {run}"
     assert_each_attempt_has_one_row(run, provider)
 
 
