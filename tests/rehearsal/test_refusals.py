@@ -1,5 +1,6 @@
 """What a real provider refuses, the rehearsal provider refuses too, in its words."""
 
+import json
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ from tests.rehearsal.asking import WIRES, body, headers, provider, send, send_ra
 from tests.rehearsal.test_agent import answer_tools
 
 from waystation.model import Wire
+from waystation.rehearsal import Rehearsal, Script
 
 A, B = "toolu_a", "toolu_b"
 USE = {"role": "assistant", "content": [{"type": "tool_use", "id": A, "name": "x", "input": {}}]}
@@ -129,6 +131,16 @@ def test_a_missing_key_gets_the_providers_own_refusal(wire: Wire, status: int, k
     got = send_raw(provider(), "POST", target(wire), fields, b"{}")
     assert got.status == status
     assert got.json["error"]["message"]
+
+
+@pytest.mark.parametrize("wire", WIRES)
+def test_a_keyless_provider_lets_requests_without_a_key_in_but_no_wrong_key(wire: Wire) -> None:
+    to = Rehearsal(Script(keys=("right",)), keyless=True)
+    version = ((b"anthropic-version", b"2023-06-01"),)
+    raw = json.dumps(body(wire, "say hi")).encode()
+    assert send_raw(to, "POST", target(wire), version, raw).status == 200
+    assert send(to, wire, body(wire, "say hi"), key="right").status == 200
+    assert send(to, wire, body(wire, "say hi"), key="wrong").status >= 400
 
 
 def test_anthropic_needs_its_version_header() -> None:

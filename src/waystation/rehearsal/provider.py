@@ -36,14 +36,24 @@ _REMEMBERED = 1000
 class Rehearsal:
     """One rehearsal provider: its script, its memory of prompts and responses, and its clock (Unix seconds).
 
+    `keyless` lets requests without a key in, for a gateway that has no credential for it. A key that is sent
+    must still be one of the script's, if it names any.
+
     The same requests in the same order get the same bytes, as long as the clock says the same. Memory is
     bounded, whatever is asked.
     """
 
-    def __init__(self, script: Script = Script(), *, clock: Callable[[], float] = time.time) -> None:  # noqa: B008 - frozen
+    def __init__(
+        self,
+        script: Script = Script(),  # noqa: B008 - frozen
+        *,
+        clock: Callable[[], float] = time.time,
+        keyless: bool = False,
+    ) -> None:
         self.prompter = Prompter(script)
         self._keys = frozenset(script.keys) if script.keys is not None else None
         self._clock = clock
+        self._keyless = keyless
         self._cache = PromptCache(clock)
         self._responses: OrderedDict[str, list[Json]] = OrderedDict()
         self._directed: OrderedDict[bytes, int] = OrderedDict()
@@ -63,11 +73,16 @@ class Rehearsal:
             return self._refuse(request, surface, missing, number)
         key = key_of(request, place.surface)
         try:
-            if not key or (self._keys is not None and key not in self._keys):
+            if not self._lets_in(key):
                 raise refuse_key(place.surface, key)
-            return self._serve(request, place, key, number)
+            return self._serve(request, place, key or "", number)
         except Rejection as refused:
             return self._refuse(request, place.surface, refused, number, listed=streams_array(request, place))
+
+    def _lets_in(self, key: str | None) -> bool:
+        if not key:
+            return self._keyless
+        return self._keys is None or key in self._keys
 
     def _serve(self, request: Request, place: Place, key: str, number: int) -> Reply:
         ask, body, model = None, {}, place.model

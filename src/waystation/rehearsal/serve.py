@@ -80,7 +80,7 @@ class RehearsalServer:
     """`async with RehearsalServer(port=0) as server:` serves until the block ends, then closes everything.
 
     `record` is how many of the latest requests are kept in `requests`, bodies and headers included: 0 where
-    the provider runs for people and not for a test.
+    the provider runs for people and not for a test. `keyless` lets requests without a key in.
     """
 
     def __init__(
@@ -91,8 +91,9 @@ class RehearsalServer:
         port: int = 0,
         clock: Callable[[], float] = time.time,
         record: int = 1000,
+        keyless: bool = False,
     ) -> None:
-        self.rehearsal = Rehearsal(script, clock=clock)
+        self.rehearsal = Rehearsal(script, clock=clock, keyless=keyless)
         self.host = host
         self.port = port
         self.requests: list[Recorded] = []
