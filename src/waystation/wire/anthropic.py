@@ -187,8 +187,8 @@ class MessagesTap(StreamTap):
         return self._reader.usage(final=self._final)
 
     def failure(self, error: StreamError | Refusal) -> bytes:
-        # The SDKs skip a ping without reading its data, so this makes a cut-off event harmless to them.
-        mend = b"" if self.at_boundary else b"\nevent: ping\n\n"
+        # The SDKs skip a ping without reading its data, which makes the rest of a cut-off event harmless.
+        mend = self._mend().replace(b"\n\n", b"\nevent: ping\n\n")
         return mend + terminal_event(Wire.MESSAGES, error)
 
     def _plain(self, region: bytes) -> int:

@@ -58,6 +58,8 @@ class _Completion(msgspec.Struct, gc=False):
     error: Any = None
 
 
+_UNFINISHED = b'"finish_reason":null'
+_NO_HEAD = b"\0"
 _chunk = msgspec.json.Decoder(_Chunk)
 _completion = msgspec.json.Decoder(_Completion)
 
@@ -122,7 +124,7 @@ class ChatTap(EditingTap):
     it.
     """
 
-    __slots__ = ("_drop", "_final", "_reader")
+    __slots__ = ("_drop", "_final", "_head", "_reader", "_rest")
 
     wire = Wire.CHAT
     event_overhead = 240
@@ -131,6 +133,9 @@ class ChatTap(EditingTap):
         super().__init__(cap)
         self._drop = drop_usage_chunk
         self._final = False
+        self._head = _NO_HEAD
+        self._rest = b""
+        """What stands before the choices of an ordinary chunk, and behind them: often the same all along."""
         self._reader = UsageReader()
 
     @property
@@ -138,22 +143,26 @@ class ChatTap(EditingTap):
         return self._reader.usage(final=self._final)
 
     def failure(self, error: StreamError | Refusal) -> bytes:
-        mend = b"" if self.at_boundary else b"\n\n"
-        return mend + terminal_event(Wire.CHAT, error)
+        return self._mend() + terminal_event(Wire.CHAT, error)
 
     def _must_hold(self) -> bool:
         return self._drop
 
     def _plain(self, region: bytes) -> int:
-        events = region.count(b"\n\n")
-        if region.count(b'"finish_reason":null') != events or b'"error"' in region:
+        # As compact servers write it; where there are spaces between the tokens, every event is parsed.
+        if region.startswith(self._head) and region.find(b"\n") == len(region) - 2:
+            at = region.rfind(_UNFINISHED)
+            if at > 0:
+                rest = region[at:]
+                if rest != self._rest:
+                    if b'"usage":{' in rest or b'"error"' in rest:
+                        return 0
+                    self._rest = rest
+                return 1
+        if b'"usage":{' in region or b'"error"' in region:
             return 0
-        at = region.find(b'"usage"')
-        while at >= 0:
-            if region[at + 7 : at + 12] != b":null":
-                return 0
-            at = region.find(b'"usage"', at + 12)
-        return events
+        events = region.count(b"\n\n")
+        return events if region.count(_UNFINISHED) == events else 0
 
     def _event(self, name: bytes, data: bytes, raw: bytes) -> bytes | None:
         if data.strip() == b"[DONE]":
@@ -167,6 +176,8 @@ class ChatTap(EditingTap):
         reasons = [choice.finish_reason for choice in chunk.choices or () if choice.finish_reason is not None]
         if reasons:
             self.finish_reason = reasons[0]
+        elif chunk.choices and chunk.error is None and chunk.usage is None:
+            self._head = raw[: raw.find(b'"choices"')] or _NO_HEAD
         if chunk.usage is not None and (self.finish_reason or not chunk.choices):
             self._final = True
         if chunk.error is not None or name == b"error":  # before "no choices": an error chunk may have none

@@ -17,6 +17,8 @@ _ZSTD_WINDOW = 8 * 1024 * 1024
 # A zstd block is at least 3 bytes and expands to at most 128 KiB, so this much input gives at most about 1.4
 # MiB.
 _ZSTD_SLICE = 32
+_ZSTD_BLOCK = 128 * 1024
+_ZSTD_AT_ONCE = 1 << 20
 
 
 def decode_body(coding_header: bytes, body: bytes, cap: int) -> bytes:
@@ -48,6 +50,8 @@ def _undo(name: bytes, body: bytes, cap: int) -> bytes:
     pieces = []
     size = 0
     try:
+        if name == b"zstd" and (whole := _zstd_at_once(body, cap)) is not None:
+            return whole
         for piece in _DECODERS[name](body):
             size += len(piece)
             if size > cap:
@@ -97,9 +101,45 @@ def _brotli(body: bytes) -> Iterator[bytes]:
     while not decoder.is_finished():
         piece = decoder.process(data, output_buffer_limit=_PIECE)
         data = b""
-        if not piece and decoder.can_accept_more_data():
+        if not piece and not decoder.is_finished() and decoder.can_accept_more_data():
             raise EOFError
         yield piece
+
+
+def _zstd_at_once(body: bytes, cap: int) -> bytes | None:
+    """The usual case, a single frame of a usual size, in one call; None for any other.
+
+    One call is 50 times as fast as many, but needs a bound on the output before it starts, and says nothing
+    of what is behind the frame; the frame's own block headers tell both.
+    """
+    end, blocks = _zstd_frame(body)
+    bound = min(cap, blocks * _ZSTD_BLOCK)
+    if end != len(body) or bound > max(_ZSTD_AT_ONCE, 32 * len(body)):
+        return None
+    try:
+        return zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW).decompress(
+            body, max_output_size=max(bound, 1)
+        )
+    except zstandard.ZstdError:
+        return None  # corrupt, or beyond the cap: the slow way tells which
+
+
+def _zstd_frame(body: bytes) -> tuple[int, int]:
+    """Where the frame at the start of `body` ends, and how many blocks it has (RFC 8878, 3.1.1); 0 if
+    unclear."""
+    if len(body) < 6 or not body.startswith(b"\x28\xb5\x2f\xfd"):
+        return 0, 0
+    descriptor = body[4]
+    single_segment = descriptor >> 5 & 1
+    content_size = (single_segment, 2, 4, 8)[descriptor >> 6]
+    at = 5 + (1 - single_segment) + (0, 1, 2, 4)[descriptor & 3] + content_size
+    blocks = last = 0
+    while not last and at + 3 <= len(body):
+        header = int.from_bytes(body[at : at + 3], "little")
+        last, kind, size = header & 1, header >> 1 & 3, header >> 3
+        at += 3 + (1 if kind == 1 else size)  # a run-length block is one byte long
+        blocks += 1
+    return (at + 4 * (descriptor >> 2 & 1), blocks) if last else (0, 0)
 
 
 def _zstd(body: bytes) -> Iterator[bytes]:

@@ -12,6 +12,7 @@ from waystation.model import Refusal, RefusalKind, Surface, Wire
 from waystation.wire import tolerant
 from waystation.wire.sse import parse_event
 from waystation.wire.stream_error import STATUS_BY_TYPE, StreamError
+from waystation.wire.tolerant import Count
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -194,6 +195,10 @@ def keepalive(wire: Wire) -> bytes:
     """Bytes that keep a silent stream alive between two events and mean nothing to the tool."""
     if wire is Wire.MESSAGES:
         return b'event: ping\ndata: {"type": "ping"}\n\n'
+    if wire is Wire.GENERATE:
+        # Neither of Google's SDKs knows comments: Gemini CLI's stops reading at one, Python's raises. Blank
+        # lines pass both.
+        return b"\n\n"
     return b": keep-alive\n\n"
 
 
@@ -237,18 +242,18 @@ def _so_far(context: bytes) -> ResponseSoFar:
         if event.response is not None:
             so_far.id = event.response.id or so_far.id
             so_far.model = event.response.model or ""
-            so_far.created_at = int(event.response.created_at or 0)
+            so_far.created_at = event.response.created_at or 0
     return so_far
 
 
 class _CreatedResponse(msgspec.Struct, gc=False):
     id: str | None = None
     model: str | None = None
-    created_at: float | None = None
+    created_at: Count | None = None
 
 
 class _Created(msgspec.Struct, gc=False):
-    sequence_number: int | None = None
+    sequence_number: Count | None = None
     response: _CreatedResponse | None = None
 
 

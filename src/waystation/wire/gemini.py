@@ -66,10 +66,23 @@ class UsageReader:
 
     def read(self, usage: _Usage) -> None:
         seen = self._seen
-        if seen is not None:
-            for name in _Usage.__struct_fields__:
-                if getattr(usage, name) is None:
-                    setattr(usage, name, getattr(seen, name))
+        if seen is not None:  # spelled out, for this runs for every event
+            if usage.prompt_token_count is None:
+                usage.prompt_token_count = seen.prompt_token_count
+            if usage.cached_content_token_count is None:
+                usage.cached_content_token_count = seen.cached_content_token_count
+            if usage.candidates_token_count is None:
+                usage.candidates_token_count = seen.candidates_token_count
+            if usage.thoughts_token_count is None:
+                usage.thoughts_token_count = seen.thoughts_token_count
+            if usage.tool_use_prompt_token_count is None:
+                usage.tool_use_prompt_token_count = seen.tool_use_prompt_token_count
+            if usage.total_token_count is None:
+                usage.total_token_count = seen.total_token_count
+            if usage.traffic_type is None:
+                usage.traffic_type = seen.traffic_type
+            if usage.service_tier is None:
+                usage.service_tier = seen.service_tier
         self._seen = usage
 
     def usage(self, *, final: bool) -> Usage | None:
@@ -144,13 +157,12 @@ class GenerateTap(StreamTap):
     @property
     def at_boundary(self) -> bool:
         # There is nothing that could keep a JSON array alive without being part of it.
-        return self._elements is None and not self._fragments
+        return self._elements is None and super().at_boundary
 
     def failure(self, error: StreamError | Refusal) -> bytes:
         if self._elements is not None:
             return self._elements.append(error_object(Wire.GENERATE, error))
-        mend = b"" if self.at_boundary else b"\n\n"
-        return mend + terminal_event(Wire.GENERATE, error)
+        return self._mend() + terminal_event(Wire.GENERATE, error)
 
     def _start(self, chunk: bytes) -> bool:
         """Decide by the first byte that is not blank; whether this chunk is still to be read as events."""

@@ -55,7 +55,7 @@ class _Incomplete(msgspec.Struct, gc=False):
 class _Response(msgspec.Struct, gc=False):
     id: str | None = None
     model: str | None = None
-    created_at: float | None = None
+    created_at: Count | None = None
     status: str | None = None
     usage: _Usage | None = None
     service_tier: str | None = None
@@ -153,8 +153,7 @@ class ResponsesTap(EditingTap):
         return self._reader.usage(final=self._final)
 
     def failure(self, error: StreamError | Refusal) -> bytes:
-        mend = b"" if self.at_boundary else b"\n\n"
-        return mend + failed_response(error, self._so_far())
+        return self._mend() + failed_response(error, self._so_far())
 
     def _so_far(self) -> ResponseSoFar:
         # No event is as short as 64 bytes, so this is beyond every sequence number that was sent.
@@ -187,6 +186,7 @@ class ResponsesTap(EditingTap):
         elif kind == "error" or event.error is not None:
             error = _read_error_event(event)
             self._fail(error)
+            self.finish_reason = "failed"
             return failed_response(error, self._so_far())
         else:
             self._content(raw)
@@ -196,7 +196,7 @@ class ResponsesTap(EditingTap):
         so_far = self._response
         so_far.id = response.id or so_far.id
         so_far.model = response.model or so_far.model
-        so_far.created_at = int(response.created_at or so_far.created_at)
+        so_far.created_at = response.created_at or so_far.created_at
 
     def _end(self, kind: str, response: _Response) -> None:
         self.committed = self.terminal = self._final = True

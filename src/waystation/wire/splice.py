@@ -9,39 +9,39 @@ import re
 import msgspec
 
 from waystation.wire.bad_body import BadBody
+from waystation.wire.request import MODEL_TWICE, NO_MODEL, models_named
 
 _KEY = b'"model"'
 _KEY_AND_QUOTE = re.compile(rb'"model"[ \t\r\n]*:[ \t\r\n]*"')
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[{}\[\],:]', re.DOTALL)
+_HEAD = re.compile(rb'[ \t\r\n]*\{[ \t\r\n]*"model"[ \t\r\n]*:[ \t\r\n]*"')
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _string = msgspec.json.Decoder(str).decode
-
-
-class _Model(msgspec.Struct, gc=False):
-    model: str
-
-
-_model = msgspec.json.Decoder(_Model).decode
-
-TWICE = "The field 'model' is given twice; name one model."
 
 
 def set_model(body: bytes, current: str, new: str) -> bytes:
     """`body` with its top-level `model`, which is `current`, set to `new`.
 
-    Raises BadBody where the body names a model twice at its top level, in whatever spelling: readers disagree
-    on which of them counts, so policy could see one and the provider another. `body` must be a JSON object
-    that `read_request` accepted.
+    `body` is one that `read_request` accepted, so it names one model; every other `"model"` in it, however
+    deep, stays. Where `model` is the first member, as all coding tools write it, this costs one copy;
+    elsewhere a search or two of the body.
     """
-    start, end = _model_value(body, current)
     if current == new:
         return body
+    start, end = _model_value(body, current)
     return b"".join((body[:start], msgspec.json.encode(new), body[end:]))
 
 
 def check_unambiguous_model(body: bytes, current: str) -> None:
-    """The check of `set_model`, for a body that goes out as it is."""
-    _model_value(body, current)
+    """Raises BadBody unless the top level of `body` names `current` and no other model.
+
+    `read_request` makes the same check in its one pass; this is for a body that came another way.
+    """
+    names = models_named(body)
+    if len(names) > 1:
+        raise BadBody(MODEL_TWICE, param="model")
+    if names != [current]:
+        raise BadBody(NO_MODEL, param="model")
 
 
 def request_usage_in_stream(body: bytes) -> bytes:
@@ -65,19 +65,19 @@ def request_usage_in_stream(body: bytes) -> bytes:
 
 def _model_value(body: bytes, current: str) -> tuple[int, int]:
     """Where the string of the top-level `model` begins and ends, quotes included."""
+    value = current.encode() + b'"'
+    head = _HEAD.match(body)
+    if head is not None and body.startswith(value, head.end()):
+        return head.end() - 1, head.end() + len(value)
     # An escape of the letters of "model" (\u006d …) could spell the key in a way that no search finds.
     if b"\\u006" not in body:
         places = _string_models(body)
-        if len(places) == 1:
-            match = places[0]
-            end = match.end() + len(current.encode())
-            if body[match.end() : end + 1] == current.encode() + b'"':
-                return match.end() - 1, end + 1
-        elif places:
-            span = _by_counting(body, places)
-            if span is not None:
-                return span
-    return _by_reading(body)
+        if len(places) == 1 and body.startswith(value, places[0].end()):
+            return places[0].end() - 1, places[0].end() + len(value)
+        span = _by_counting(body, places) if places else None
+        if span is not None:
+            return span
+    return next((start, end) for key, start, end in _top_level(body) if key == "model")
 
 
 def _string_models(body: bytes) -> list[re.Match[bytes]]:
@@ -110,14 +110,7 @@ def _by_counting(body: bytes, places: list[re.Match[bytes]]) -> tuple[int, int] 
     if text is None:
         return None
     probe = b"".join((body[:start], b'"\\u0000"', body[text.end() :]))
-    return (start, text.end()) if _model(probe).model == "\0" else None
-
-
-def _by_reading(body: bytes) -> tuple[int, int]:
-    found = [(start, end) for key, start, end in _top_level(body) if key == "model"]
-    if len(found) != 1:
-        raise BadBody(TWICE, param="model")
-    return found[0]
+    return (start, text.end()) if models_named(probe) == ["\0"] else None
 
 
 def _top_level(body: bytes) -> list[tuple[str, int, int]]:

@@ -4,15 +4,12 @@ https://html.spec.whatwg.org/multipage/server-sent-events.html: lines end in LF,
 ends an event. Only whole events are ever decoded, so a code point cut by the network is never seen half.
 """
 
-import re
-
 import msgspec
 
 DEFAULT_CAP = 64 * 1024 * 1024
 
 _BOM = b"\xef\xbb\xbf"
-_BLANK_LINE = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r(?!\n))")
-_LINE_END = re.compile(rb"\r\n|\r")
+_EMPTY_LINES = (b"\n", b"\r\n", b"\r")
 
 
 class SSEOverflow(ValueError):
@@ -93,43 +90,60 @@ class EventSplitter:
         if not self._cr:
             return [part + b"\n\n" for part in region.split(b"\n\n")[:-1]] if region else []
         parts = []
-        start = 0
-        for match in _BLANK_LINE.finditer(region):
-            parts.append(region[start : match.end()])
-            start = match.end()
-        if start < len(region):
-            parts.append(region[start:])
+        event: list[bytes] = []
+        for line in region.splitlines(keepends=True):
+            event.append(line)
+            if line in _EMPTY_LINES:
+                parts.append(b"".join(event))
+                event.clear()
+        if event:
+            parts.append(b"".join(event))
         return parts
 
     def _last_end(self, chunk: bytes) -> int:
         """Offset in `chunk` behind its last event separator (which may have begun before it); -1 if none."""
-        if not self._cr:
-            found = chunk.rfind(b"\n\n")
-            if found >= 0:
-                return found + 2
-            if chunk[:1] == b"\n" and self.fragments and self.fragments[-1][-1:] == b"\n":
-                return 1
-            return -1
-        before = b"".join(self.fragments[-4:])[-3:]
-        probe = before + chunk
-        last = -1
-        for match in _BLANK_LINE.finditer(probe):
-            # A CR at the very end may be the first half of a CR LF, so nothing ends there yet.
-            if match.end() > len(before) and not (match.end() == len(probe) and probe.endswith(b"\r")):
-                last = match.end()
-        return last - len(before) if last >= 0 else -1
+        if self._cr:
+            return self._last_end_any(chunk)
+        found = chunk.rfind(b"\n\n")
+        if found >= 0:
+            return found + 2
+        if chunk[:1] == b"\n" and self.fragments and self.fragments[-1][-1:] == b"\n":
+            return 1
+        return -1
+
+    def _last_end_any(self, chunk: bytes) -> int:
+        """The same where lines may end in any of the three ways."""
+        before = b""
+        if chunk[:1] in (b"\n", b"\r"):
+            for fragment in reversed(self.fragments):
+                before = fragment[-3:] + before
+                if len(before) >= 3:
+                    break
+        text = before + chunk
+        stop = len(text)
+        while True:
+            at = text.rfind(b"\n\r", 0, stop)
+            at = max(at, text.rfind(b"\n\n", max(at, 0), stop), text.rfind(b"\r\r", max(at, 0), stop))
+            if at < 0:
+                return -1
+            end = at + 2
+            if text[at + 1] == 0x0D:
+                if end == len(text):  # this CR may be the first half of a CR LF: nothing ends here yet
+                    stop = at + 1
+                    continue
+                if text[end] == 0x0A:
+                    end += 1
+            return end - len(before) if end > len(before) else -1
 
 
 def parse_event(raw: bytes) -> tuple[bytes, bytes | None, bytes]:
     """Type, data and id of one event; data is None for a comment or an event without data."""
     if raw.startswith(_BOM):
         raw = raw[3:]
-    if b"\r" in raw:
-        raw = _LINE_END.sub(b"\n", raw)
     name = ident = b""
     data: bytes | None = None
     more: list[bytes] | None = None
-    for line in raw.split(b"\n"):
+    for line in raw.splitlines():
         if line.startswith(b"data:"):
             value = line[6:] if line[5:6] == b" " else line[5:]
             if data is None:

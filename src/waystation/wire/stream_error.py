@@ -128,7 +128,7 @@ def _status(*words: str) -> int:
 def _text(value: Any) -> str:
     if isinstance(value, str):
         return value
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else ""
+    return str(value) if type(value) is int and abs(value) < 10**6 else ""
 
 
 def _retry_info(details: Any) -> int | None:

@@ -20,6 +20,7 @@ class StreamTap:
     __slots__ = (
         "_fragments",
         "_splitter",
+        "_torn",
         "committed",
         "error",
         "finish_reason",
@@ -35,6 +36,8 @@ class StreamTap:
     def __init__(self, cap: int = DEFAULT_CAP) -> None:
         self._splitter = EventSplitter(cap)
         self._fragments = self._splitter.fragments
+        self._torn = b""
+        """The last bytes of an event that the end of the body cut off after it had been forwarded."""
         self.committed = False
         """A content event (or one that we do not know), an error or a terminal event was seen: what came
         before it is a preamble that another attempt could still replace."""
@@ -72,6 +75,7 @@ class StreamTap:
     def close(self) -> bytes:
         """The upstream body has ended; returns bytes that were held back."""
         rest = self._splitter.close()
+        self._torn = rest[-3:]
         if rest:
             for raw in self._splitter.split(rest + SEPARATOR):
                 self._note(raw)
@@ -80,7 +84,7 @@ class StreamTap:
     @property
     def at_boundary(self) -> bool:
         """Whether what was forwarded ends with a whole event, so that a keep-alive may follow."""
-        return not self._fragments
+        return not self._fragments and not self._torn
 
     @property
     def output_chars(self) -> int:
@@ -91,6 +95,12 @@ class StreamTap:
     def failure(self, error: StreamError | Refusal) -> bytes:
         """The bytes that end this stream in its own dialect after it broke, wherever it broke."""
         raise NotImplementedError
+
+    def _mend(self) -> bytes:
+        """Bytes that end an event which was cut off, so that the one behind it is read on its own."""
+        if self.at_boundary:
+            return b""
+        return _rest_of_code_point(self._torn or b"".join(self._fragments[-3:])[-3:]) + SEPARATOR
 
     def _plain(self, region: bytes, /) -> int:
         """The number of events in `region` if all are ordinary deltas, which cannot matter here; else 0.
@@ -136,6 +146,19 @@ class StreamTap:
             self.error = error
 
 
+def _rest_of_code_point(tail: bytes) -> bytes:
+    """Bytes that make the UTF-8 sequence at the end of `tail` a whole one; readers give up on half of one."""
+    for start in range(len(tail) - 1, -1, -1):
+        lead = tail[start]
+        if lead < 0x80:
+            return b""
+        if lead >= 0xC0:
+            missing = (1 if lead < 0xE0 else 2 if lead < 0xF0 else 3) - (len(tail) - start - 1)
+            first = {0xE0: b"\xa0", 0xF0: b"\x90"}.get(lead, b"\x80") if start == len(tail) - 1 else b"\x80"
+            return (first + b"\x80\x80")[: max(0, missing)]
+    return b""
+
+
 class EditingTap(StreamTap):
     """A tap that may have to drop or rewrite an event, and therefore holds back one that is still
     incomplete."""
@@ -153,12 +176,13 @@ class EditingTap(StreamTap):
 
     @property
     def at_boundary(self) -> bool:
-        return self._held or not self._fragments
+        return self._held or super().at_boundary
 
     def close(self) -> bytes:
         sent = 0 if self._held else self._splitter.pending
         self._held = False
         rest = self._splitter.close()
+        self._torn = rest[-3:] if sent else b""
         if not rest:
             return b""
         pieces, edited = self._edit(rest + SEPARATOR, sent)
