@@ -75,6 +75,13 @@ class Answer:
         assert text in self.body, self.body
         return self
 
+    async def at_least(self, size: int) -> "Answer":
+        """Reads until so many bytes of the body have come, or the answer is over."""
+        async with asyncio.timeout(20):
+            while len(self.body) < size and not self.complete and not self.closed:
+                await self._read()
+        return self
+
     async def all(self) -> "Answer":
         async with asyncio.timeout(30):
             while not self.complete and not self.closed:

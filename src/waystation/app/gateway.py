@@ -95,6 +95,7 @@ class Gateway:
         stack.callback(relay.close)
         keeper.on_change(lambda state: _swap(relay, state))
 
+        _expose_journal(relay, journal)
         lake = LakeWriterProcess(settings)
         await stack.enter_async_context(lake)
         health = Health(keeper, journal, lake, store, relay)
@@ -119,6 +120,7 @@ class Gateway:
             ws="none",
             lifespan="off",
             access_log=False,
+            proxy_headers=False,  # nobody's word for where a request comes from is taken
             log_config=None,
             server_header=False,
             backlog=4096,
@@ -231,6 +233,26 @@ def _swap(relay: Relay, state: PlanState) -> None:
     """Puts a new plan in force; requests under way keep the one they began with."""
     relay.credentials = state.credentials
     relay.admission.plan = state.plan
+
+
+def _expose_journal(relay: Relay, journal: Journal) -> None:
+    gauges = relay.metrics.gauges
+    gauges["waystation_journal_waiting"] = (
+        "Rows that wait in memory for a disk that refuses them.",
+        lambda: float(journal.waiting),
+    )
+    gauges["waystation_journal_lost"] = (
+        "Rows given up because that queue was full.",
+        lambda: float(journal.lost),
+    )
+    gauges["waystation_journal_unsynced"] = (
+        "Rows written but not yet forced to the disk.",
+        lambda: float(journal.last_seq - journal.durable_seq),
+    )
+    gauges["waystation_journal_duplicates"] = (
+        "Second settlements that were ignored; each is a bug.",
+        lambda: float(journal.duplicates),
+    )
 
 
 def _pricer(keeper: PlanKeeper) -> Callable[[Route, Usage, float], tuple[int | None, str]]:

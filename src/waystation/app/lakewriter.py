@@ -33,6 +33,7 @@ class LakeWriterProcess:
             settings.node,
             "--interval",
             str(settings.lake_interval),
+            "--log-json" if settings.log_json else "--no-log-json",
         )
         self._process: asyncio.subprocess.Process | None = None
         self._task: asyncio.Task[None] | None = None
@@ -68,7 +69,9 @@ class LakeWriterProcess:
         backoff = 1.0
         while not self._stopping:
             self._process = await asyncio.create_subprocess_exec(
-                *self._command, stdin=asyncio.subprocess.DEVNULL
+                *self._command,
+                stdin=asyncio.subprocess.DEVNULL,
+                start_new_session=True,  # a signal to our group is ours to pass on, when we are done
             )
             code = await self._process.wait()
             if self._is_stopping():

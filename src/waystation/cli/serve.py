@@ -56,7 +56,8 @@ def serve(
     from waystation.app import logs, run
     from waystation.policy import PolicyErrors
 
-    logs.set_up(log_level, as_json=not sys.stderr.isatty() if log_json is None else log_json)
+    structured = not sys.stderr.isatty() if log_json is None else log_json
+    logs.set_up(log_level, as_json=structured)
     settings = Settings(
         data=data.expanduser(),
         host=host,
@@ -69,6 +70,7 @@ def serve(
         drain_timeout=drain_timeout,
         plain_asgi=plain_asgi,
         log_level=log_level,
+        log_json=structured,
         tls_certificate=tls_certificate,
         tls_key=tls_key,
     )

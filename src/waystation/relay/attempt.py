@@ -68,16 +68,23 @@ def outgoing_body(wire: Wire, facts: RequestFacts, route: Route, body: bytes) ->
 
 
 def request_head(
-    target: bytes, endpoint: Endpoint, credential: Header | None, headers: bytes, length: int
+    endpoint: Endpoint, query: bytes, credential: Header | None, headers: bytes, length: int
 ) -> bytes:
     """The head of the request to the provider. The credential is the gateway's own; the tool's is not in it."""
-    lines = [b"POST ", target, b" HTTP/1.1\r\nhost: ", endpoint.authority, b"\r\n"]
+    lines = [
+        b"POST ",
+        endpoint.target_with(query),
+        b" HTTP/1.1\r\nhost: ",
+        endpoint.authority,
+        b"\r\n",
+        headers,
+    ]
     for name, value in endpoint.headers:
         lines += (name, b": ", value, b"\r\n")
     if credential is not None:
         lines += (credential[0], b": ", credential[1], b"\r\n")
     # identity: the stream must be readable as it passes, and a tool's own preference is not the provider's (E08)
-    lines += (headers, b"accept-encoding: identity\r\ncontent-length: %d\r\n\r\n" % length)
+    lines.append(b"accept-encoding: identity\r\ncontent-length: %d\r\n\r\n" % length)
     return b"".join(lines)
 
 
@@ -242,14 +249,13 @@ def _complete_usage(x: "Exchange", outcome: Outcome, usage: Usage | None) -> Usa
     An explicit zero is an answer; only absence is estimated. An attempt that failed before any content
     consumed nothing that anybody bills.
     """
-    tap = x.tap
-    seen = tap.output_chars if tap is not None else 0
+    seen = x.seen
     if outcome is Outcome.COMPLETE:
         if usage is not None:
             return usage
         if x.status >= 300:
             return _NOTHING
-        written = seen if tap is not None else x.bytes_out
+        written = seen if x.streamed else x.bytes_out
         return Usage(input=_estimated_input(x), output=estimate_tokens(written), source=UsageSource.ESTIMATED)
     if outcome is Outcome.UPSTREAM_ERROR:
         return usage if usage is not None else _NOTHING
