@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import json
+import sys
 import zlib
 from collections.abc import AsyncIterator
 from itertools import pairwise
@@ -99,6 +100,24 @@ async def test_reset_in_the_middle_of_a_plain_body(rehearsal: RehearsalServer) -
     seen = await suffer(rehearsal, "reset at=content", Wire.CHAT, stream=False)
     assert (seen.status, seen.ended, seen.framed_end) == (200, RESET, False)
     assert seen.payload
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="uvloop is not for Windows")
+@pytest.mark.parametrize(
+    ("fault", "ended"), [("reset", RESET), ("reset at=content", RESET), ("cut ending=fin", FIN)]
+)
+def test_connections_break_the_same_way_on_uvloop(fault: str, ended: str) -> None:
+    """The gateway runs the provider on uvloop, whose transports and sockets are its own."""
+    import uvloop
+
+    async def run() -> Seen:
+        async with RehearsalServer() as server:
+            return await suffer(server, fault, Wire.MESSAGES)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        seen = runner.run(run())
+    assert (seen.ended, seen.framed_end) == (ended, False)
+    assert (seen.raw == b"") is (fault == "reset")
 
 
 async def test_hang_up_before_any_byte(rehearsal: RehearsalServer) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -26,11 +28,14 @@ from waystation.rehearsal.reading import messages as read_messages
 from waystation.rehearsal.reading import responses as read_responses
 from waystation.rehearsal.script import Facts, Prompter, Script, Step
 from waystation.rehearsal.speaking import speak_body, speak_events
+from waystation.rehearsal.speaking.events import Event
 from waystation.rehearsal.tokens import PromptCache, limited, prompt_tokens, said_tokens
 
 _COUNTS_WRITES = re.compile(r"^gpt-(?:5\.(?:[6-9]|\d\d)|[6-9])")
 """OpenAI reports (and bills) cache writes from GPT-5.6 on."""
 _REMEMBERED = 1000
+_MISSHAPEN = "A field of the request has another type than this API takes."
+_log = logging.getLogger(__name__)
 
 
 class Rehearsal:
@@ -76,8 +81,14 @@ class Rehearsal:
             if not self._lets_in(key):
                 raise refuse_key(place.surface, key)
             return self._serve(request, place, key or "", number)
-        except Rejection as refused:
-            return self._refuse(request, place.surface, refused, number, listed=streams_array(request, place))
+        except Rejection as rejected:
+            refused = rejected
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as odd:
+            # The readers take a body's shape on trust, as it is nearly always right: what trips them is a field
+            # of another type than the API has.
+            _log.debug("misshapen request", exc_info=odd)
+            refused = refusals.rejection(place.surface, 400, _MISSHAPEN)
+        return self._refuse(request, place.surface, refused, number, listed=streams_array(request, place))
 
     def _lets_in(self, key: str | None) -> bool:
         if not key:
@@ -184,7 +195,7 @@ class Rehearsal:
         if not ask.stream:
             return self._whole(request, place, speak_body(ask, said, Ids(seed), now), faults, number)
         sse = wants_sse(request)
-        events = speak_events(ask, said, Ids(seed), now, sse=sse)
+        events = _begun(speak_events(ask, said, Ids(seed), now, sse=sse))
         kind = b"text/event-stream; charset=utf-8"
         if place.surface is Surface.GEMINI:
             kind = b"text/event-stream" if sse else b"application/json; charset=UTF-8"
@@ -249,6 +260,12 @@ class Rehearsal:
 
 
 _ANY_WIRE = {Surface.ANTHROPIC: Wire.MESSAGES, Surface.OPENAI: Wire.CHAT, Surface.GEMINI: Wire.GENERATE}
+
+
+def _begun(events: Iterator[Event]) -> Iterator[Event]:
+    """The same events with the first one made now, while what goes wrong can still become a refusal."""
+    first = next(events)
+    return chain((first,), events)
 
 
 def _is_due(fault: Fault, before: int) -> bool:

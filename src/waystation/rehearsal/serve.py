@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 import struct
 import time
@@ -23,6 +24,7 @@ from waystation.rehearsal.exchange import Break, Framing, Headers, Move, Pause, 
 from waystation.rehearsal.provider import Rehearsal
 from waystation.rehearsal.script import Script, Step
 
+_log = logging.getLogger(__name__)
 _LARGEST_BODY = 256 * 1024 * 1024
 _REASONS = {s.value: s.phrase.encode() for s in HTTPStatus} | {529: b"Overloaded"}
 
@@ -237,6 +239,13 @@ class _Connection(asyncio.Protocol):
     # answering
 
     async def _answer_all(self) -> None:
+        try:
+            await self._answer_each()
+        except Exception:
+            _log.exception("the rehearsal provider failed to answer")
+            self.abort()
+
+    async def _answer_each(self) -> None:
         while self._waiting and self._transport is not None:
             request, keep_alive = self._waiting.popleft()
             recorded = self._server._recorded(request)

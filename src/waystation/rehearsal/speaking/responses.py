@@ -54,14 +54,14 @@ def events(ask: Ask, answer: Answer, ids: Ids, now: int) -> Iterator[Event]:
         number += 1
         return named(role, said)
 
-    yield event(Role.PREAMBLE, "response.created", {"response": opening})
-    yield event(Role.PREAMBLE, "response.in_progress", {"response": opening})
     items: list[Json] = []
     scripts: list[list[tuple[str, Json]]] = []
     for index, said in enumerate(answer.said):
         item = _item(ask, said, ids, "completed")
         items.append(item)
         scripts.append(list(_item_events(said, item, index)))
+    yield event(Role.PREAMBLE, "response.created", {"response": opening})
+    yield event(Role.PREAMBLE, "response.in_progress", {"response": opening})
     for kind, fields in _ordered(answer, scripts):
         yield event(Role.CONTENT, kind, fields)
     closed = _closed(opening, answer, items, now)
