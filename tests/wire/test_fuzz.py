@@ -5,7 +5,7 @@ import contextlib
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.wire.streams import STREAMS, fixture
+from tests.wire.streams import STREAMS, fixture, observe
 from waystation.model import Operation, Refusal, RefusalKind, Wire
 from waystation.wire import (
     BadBody,
@@ -81,6 +81,20 @@ def test_taps_take_any_bytes(wire: Wire, drop: bool, data: bytes, places: list[i
     if wire in (Wire.MESSAGES, Wire.GENERATE) or (wire is Wire.CHAT and not drop):
         assert out == data
     assert tap.output_chars >= 0
+
+
+@settings(max_examples=200)
+@given(wires, st.booleans(), junk | mutated(), st.booleans(), st.lists(st.integers(0, 5000), max_size=4))
+def test_E04_E05_damaged_streams_read_the_same_however_cut(
+    wire: Wire, drop: bool, data: bytes, crlf: bool, places: list[int]
+) -> None:
+    data = data.replace(b"\r", b"")
+    if crlf:
+        data = data.replace(b"\n", b"\r\n")
+    ends = [*sorted(place % (len(data) + 1) for place in places), len(data)]
+    chunks = [data[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+    whole = observe(wire, [data], drop_usage_chunk=drop)
+    assert observe(wire, chunks, drop_usage_chunk=drop) == whole
 
 
 @given(wires, st.booleans(), junk, st.integers(1, 200))

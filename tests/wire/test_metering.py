@@ -300,3 +300,13 @@ def test_usage_of_a_wrong_shape_in_one_event_leaves_the_others_standing() -> Non
     assert observe(Wire.MESSAGES, [sse(start, odd)]).usage == Usage(
         input=5, output=7, source=UsageSource.PARTIAL
     )
+
+
+def test_output_that_the_provider_never_finished_counting_is_not_called_final() -> None:
+    start = json.dumps(
+        {"type": "message_start", "message": {"usage": {"input_tokens": 5, "output_tokens": 1}}}
+    )
+    end = json.dumps({"type": "message_delta", "delta": {"stop_reason": "end_turn"}})
+    seen = observe(Wire.MESSAGES, [sse(start, end, '{"type":"message_stop"}')])
+    assert seen.terminal
+    assert seen.usage == Usage(input=5, output=1, source=UsageSource.PARTIAL)

@@ -214,7 +214,7 @@ class MessagesTap(StreamTap):
                 self.finish_reason = event.delta.stop_reason
                 self._final = event.usage is not None
         elif kind == "message_stop":
-            self.committed = self.terminal = self._final = True
+            self.committed = self.terminal = True
         elif kind == "error":
             self._fail(read_error(event.error if event.error is not None else ""))
         elif kind != "ping":

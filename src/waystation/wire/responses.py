@@ -79,7 +79,16 @@ _response = msgspec.json.Decoder(_Response)
 
 _PREAMBLE = frozenset({"response.created", "response.queued", "response.in_progress"})
 _TERMINAL = frozenset({"response.completed", "response.incomplete", "response.failed"})
-_ERROR_STARTS = (b"event: error", b"event:error", b'data: {"type":"error"', b'data: {"type": "error"')
+# An event that starts otherwise is never rewritten: part of it may have been forwarded before it was known.
+_ERROR_STARTS = (
+    b"event: error",
+    b"event:error",
+    b'data: {"type":"error"',
+    b'data: {"type": "error"',
+    b'data: {"error"',
+    b'data:{"type":"error"',
+    b'data:{"error"',
+)
 
 
 class UsageReader:
@@ -187,7 +196,7 @@ class ResponsesTap(EditingTap):
             error = _read_error_event(event)
             self._fail(error)
             self.finish_reason = "failed"
-            return failed_response(error, self._so_far())
+            return failed_response(error, self._so_far()) if raw.startswith(_ERROR_STARTS) else None
         else:
             self._content(raw)
         return None

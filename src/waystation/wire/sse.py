@@ -88,7 +88,11 @@ class EventSplitter:
     def split(self, region: bytes) -> list[bytes]:
         """The events of what `feed` returned, each with its separator: joined they are `region` again."""
         if not self._cr:
-            return [part + b"\n\n" for part in region.split(b"\n\n")[:-1]] if region else []
+            *whole, rest = region.split(b"\n\n")
+            parts = [part + b"\n\n" for part in whole]
+            if rest:  # one more line feed, behind an odd number of them
+                parts.append(rest)
+            return parts
         parts = []
         event: list[bytes] = []
         for line in region.splitlines(keepends=True):
