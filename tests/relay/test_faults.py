@@ -2,11 +2,12 @@
 
 import asyncio
 import json
+from collections.abc import Callable
 
 import pytest
 
 from tests.relay.conftest import open_relay, policy_text
-from tests.relay.scripted import STREAM_HEAD, Connection, Received, ScriptedProvider, stream, whole
+from tests.relay.scripted import STREAM_HEAD, Connection, Received, Script, ScriptedProvider, stream, whole
 from tests.relay.tool import (
     ANSWER,
     BLOCK,
@@ -58,7 +59,7 @@ OR_TEXT = responses_event(
 GM_TEXT = b'data: {"candidates":[{"content":{"role":"model","parts":[{"text":"hello"}]}}],"usageMetadata":{"promptTokenCount":9,"candidatesTokenCount":1,"totalTokenCount":10}}\r\n\r\n'
 
 
-def cut_after(*pieces: bytes) -> object:
+def cut_after(*pieces: bytes) -> Script:
     async def script(_: Received, connection: Connection) -> None:
         await connection.send(STREAM_HEAD + b"\r\n")
         for piece in pieces:
@@ -68,7 +69,7 @@ def cut_after(*pieces: bytes) -> object:
     return script
 
 
-def ends_after(*pieces: bytes) -> object:
+def ends_after(*pieces: bytes) -> Script:
     return stream(*pieces)
 
 
@@ -116,12 +117,12 @@ async def test_E14_a_chat_error_without_choices_is_an_error(kind: str) -> None:
     ids=["anthropic", "responses", "chat", "gemini"],
 )
 async def test_E15_a_broken_stream_ends_in_the_callers_dialect(
-    path: str, body: object, text: bytes, ending: bytes, fault: object, kind: str
+    path: str, body: object, text: bytes, ending: bytes, fault: Callable[..., Script], kind: str
 ) -> None:
     async with (
         ScriptedProvider(fault(text)) as provider,
         open_relay(policy_text(provider.url), kind=kind) as gateway,
-    ):  # type: ignore[operator]  # a script factory
+    ):
         answer = await ask(gateway.port, path, body)
         row = gateway.ledger.rows[0]
     assert answer.complete

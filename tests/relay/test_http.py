@@ -61,7 +61,7 @@ async def test_requests_sent_ahead_are_answered_in_order() -> None:
     ):
         reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
         writer.write(data)
-        answers = []
+        answers: list[bytes] = []
         rest = b""
         async with asyncio.timeout(10):
             while len(answers) < 3:

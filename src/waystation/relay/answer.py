@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from waystation.model import EndedBy, Operation, Outcome, Refusal, Usage
+from waystation.model import EndedBy, Operation, Outcome, Refusal, RefusalKind, Usage
 from waystation.relay import attempt as attempts
 from waystation.relay.downstream import Header
 from waystation.relay.headers import inbound
@@ -14,6 +14,28 @@ if TYPE_CHECKING:
 
 RETRYABLE = frozenset((408, 429, 500, 502, 503, 504, 529))
 """Statuses that another route may not give."""
+
+
+LOST: dict[Lost, tuple[RefusalKind, Outcome, str]] = {
+    Lost.UNREACHABLE: (
+        RefusalKind.UPSTREAM_UNREACHABLE,
+        Outcome.UPSTREAM_UNREACHABLE,
+        "could not be reached",
+    ),
+    Lost.UNTRUSTED: (
+        RefusalKind.UPSTREAM_UNREACHABLE,
+        Outcome.UPSTREAM_UNREACHABLE,
+        "showed a certificate that the gateway does not trust",
+    ),
+    Lost.RESET: (
+        RefusalKind.UPSTREAM_BROKEN,
+        Outcome.UPSTREAM_CUT,
+        "closed the connection without an answer",
+    ),
+    Lost.CUT: (RefusalKind.UPSTREAM_BROKEN, Outcome.UPSTREAM_CUT, "broke off in the middle of its answer"),
+    Lost.GARBLED: (RefusalKind.UPSTREAM_BROKEN, Outcome.UPSTREAM_CUT, "answered something that is not HTTP"),
+}
+"""What each kind of break is called: to the tool, in the ledger, and in the sentence."""
 
 
 class Answer:

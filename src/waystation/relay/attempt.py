@@ -259,7 +259,7 @@ def _complete_usage(x: "Exchange", outcome: Outcome, usage: Usage | None) -> Usa
         return Usage(input=_estimated_input(x), output=estimate_tokens(written), source=UsageSource.ESTIMATED)
     if outcome is Outcome.UPSTREAM_ERROR:
         return usage if usage is not None else _NOTHING
-    if outcome in _SEEN_NOTHING or (outcome is Outcome.UPSTREAM_CUT and x.status == 0):
+    if x.unsent or outcome in _SEEN_NOTHING or (outcome is Outcome.UPSTREAM_CUT and x.status == 0):
         return _NOTHING
     if x.status >= 400:
         return _NOTHING

@@ -14,7 +14,7 @@ from waystation.model import EndedBy, Operation, Outcome, Principal, Refusal, Re
 from waystation.policy import Endpoint
 from waystation.relay import attempt as attempts
 from waystation.relay.addresses import Address
-from waystation.relay.answer import Answer, ErrorAnswer, WholeAnswer
+from waystation.relay.answer import LOST, Answer, ErrorAnswer, WholeAnswer
 from waystation.relay.core import Relay
 from waystation.relay.downstream import Downstream, Header, Request
 from waystation.relay.headers import outbound
@@ -23,26 +23,6 @@ from waystation.relay.stream import StreamAnswer
 from waystation.relay.tools import identify_tool, tool_session
 from waystation.relay.upstream import Lost, UpstreamCall
 from waystation.wire import BadBody, RequestFacts, decode_body, read_request, refusal_response
-
-_LOST: dict[Lost, tuple[RefusalKind, Outcome, str]] = {
-    Lost.UNREACHABLE: (
-        RefusalKind.UPSTREAM_UNREACHABLE,
-        Outcome.UPSTREAM_UNREACHABLE,
-        "could not be reached",
-    ),
-    Lost.UNTRUSTED: (
-        RefusalKind.UPSTREAM_UNREACHABLE,
-        Outcome.UPSTREAM_UNREACHABLE,
-        "showed a certificate that the gateway does not trust",
-    ),
-    Lost.RESET: (
-        RefusalKind.UPSTREAM_BROKEN,
-        Outcome.UPSTREAM_CUT,
-        "closed the connection without an answer",
-    ),
-    Lost.CUT: (RefusalKind.UPSTREAM_BROKEN, Outcome.UPSTREAM_CUT, "broke off in the middle of its answer"),
-    Lost.GARBLED: (RefusalKind.UPSTREAM_BROKEN, Outcome.UPSTREAM_CUT, "answered something that is not HTTP"),
-}
 
 
 class Exchange:
@@ -79,6 +59,7 @@ class Exchange:
         "tool",
         "tool_session",
         "ttft",
+        "unsent",
         "upstream_id",
     )
 
@@ -111,6 +92,7 @@ class Exchange:
         self.response_headers: list[Header] = []
         self.content_encoding = b""
         self.ttft: float | None = None
+        self.unsent = False  # the attempt was given up before the provider had heard of it
         self.upstream_id = b""
         self.last_read = request.arrived
         self._call: UpstreamCall | None = None
@@ -204,6 +186,7 @@ class Exchange:
         self.attempt += 1
         self.settled = False
         self.status = 0
+        self.unsent = False
         self._reply = None
         self.upstream_id = self.content_encoding = b""
         self.last_read = relay.now()
@@ -248,7 +231,7 @@ class Exchange:
 
     def broken(self, reason: Lost) -> None:
         """The answer will not be whole: next route if the tool has seen nothing, else an end in its dialect."""
-        kind, outcome, what = _LOST[reason]
+        kind, outcome, what = LOST[reason]
         assert self.route is not None
         refusal = Refusal(
             kind,
@@ -386,6 +369,7 @@ class Exchange:
     def abort_call(self) -> None:
         """Tells the provider to stop, if it is still at it."""
         if self._call is not None:
+            self.unsent = not self._call.sent
             self._call.abort()
             self._call = None
 

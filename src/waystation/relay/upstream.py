@@ -57,7 +57,7 @@ class Origin(msgspec.Struct, frozen=True):
 class UpstreamCall:
     """One request on its way to a provider and its response coming back."""
 
-    __slots__ = ("_connection", "_fresh", "_pool", "body", "finished", "handler", "head", "paused")
+    __slots__ = ("_connection", "_fresh", "_pool", "body", "finished", "handler", "head", "paused", "sent")
 
     def __init__(self, pool: "OriginPool", head: bytes, body: bytes, handler: UpstreamHandler) -> None:
         self._pool = pool
@@ -66,12 +66,15 @@ class UpstreamCall:
         self.handler = handler
         self.finished = False
         self.paused = False
+        self.sent = False
+        """It is on its way: a connection took it."""
         self._connection: UpstreamConnection | None = None
         self._fresh = False
 
     def attach(self, connection: "UpstreamConnection", *, fresh: bool) -> None:
         self._connection = connection
         self._fresh = fresh
+        self.sent = True
         if self.paused:
             connection.pause()
 
