@@ -84,10 +84,11 @@ def expected(name: str, step: Step, finish: str, wire: Wire) -> dict[str, Any]:
     if name == "no-usage":
         usage = None
     ended_early = finish in ("error", "cut")
-    if usage is not None and ended_early and wire in (Wire.RESPONSES, Wire.CHAT):
+    told_before_the_end = name == "eof" and wire is Wire.CHAT  # only `[DONE]` is missing
+    if usage is not None and ended_early and wire in (Wire.RESPONSES, Wire.CHAT) and not told_before_the_end:
         usage = None
     entry: dict[str, Any] = {"file": f"{wire}.{name}.sse", "wire": str(wire), "scene": name, "finish": finish}
-    if usage is None or not ended_early:
+    if usage is None or not ended_early or told_before_the_end:
         entry["usage"] = _said(usage, name, wire)
     return entry
 

@@ -90,8 +90,9 @@ def events(ask: Ask, answer: Answer, ids: Ids, now: int) -> Iterator[Event]:
 def usage(of: Usage) -> Json:
     """OpenAI counts cached tokens inside `prompt_tokens`, and reasoning inside `completion_tokens`."""
     prompt: Json = {"cached_tokens": of.cache_read, "audio_tokens": 0}
-    if of.cache_write_5m:
-        prompt["cache_write_tokens"] = of.cache_write_5m
+    written = of.cache_write_5m + of.cache_write_1h
+    if written:
+        prompt["cache_write_tokens"] = written
     return {
         "prompt_tokens": of.prompt,
         "completion_tokens": of.output,
