@@ -26,7 +26,6 @@ from waystation.relay.headers import inbound
 from waystation.wire import (
     BadBody,
     RequestFacts,
-    check_unambiguous_model,
     decode_body,
     estimate_tokens,
     read_body,
@@ -60,8 +59,6 @@ def outgoing_body(wire: Wire, facts: RequestFacts, route: Route, body: bytes) ->
         return body  # the model is in the path
     if route.model != facts.model:
         body = set_model(body, facts.model, route.model)
-    else:
-        check_unambiguous_model(body, facts.model)
     if wire is Wire.CHAT and facts.stream and not facts.include_usage and route.provider.usage_in_stream:
         body = request_usage_in_stream(body)
     return body
