@@ -137,6 +137,16 @@ async def test_E15_a_broken_stream_ends_in_the_callers_dialect(
     assert row.cost_nano > 0
 
 
+async def test_a_chat_stream_without_done_is_whole_once_it_has_given_its_finish_reason(kind: str) -> None:
+    last = chat_chunk(choices=[{"index": 0, "delta": {}, "finish_reason": "stop"}])
+    async with ScriptedProvider(stream(CHAT_TEXT + last)) as provider:
+        async with open_relay(policy_text(provider.url), kind=kind) as gateway:
+            answer = await ask(gateway.port, "/openai/v1/chat/completions", CHAT)
+            (row,) = gateway.ledger.rows
+    assert answer.body == CHAT_TEXT + last
+    assert (row.outcome, row.usage_source) == (Outcome.COMPLETE, UsageSource.ESTIMATED)
+
+
 async def test_E16_an_error_event_on_the_responses_wire_becomes_response_failed(kind: str) -> None:
     error = responses_event("error", sequence_number=2, code="server_error", message="went wrong", param=None)
     async with ScriptedProvider(stream(OR_TEXT, error)) as provider:

@@ -60,7 +60,7 @@ class StreamAnswer(Answer):
     def end(self) -> None:
         x, tap = self.x, self.tap
         rest = tap.close()
-        if not tap.terminal:
+        if not tap.terminal and not self._ended_without_saying_so():
             if rest:
                 self._held.append(rest)
             x.broken(Lost.CUT)
@@ -68,6 +68,10 @@ class StreamAnswer(Answer):
             self._error_before_content(tap.error)
         else:
             self._end_well(rest)
+
+    def _ended_without_saying_so(self) -> bool:
+        """Some servers of Chat Completions end without `[DONE]`: a finish reason and a clean end will do."""
+        return self.x.address.wire is Wire.CHAT and bool(self.tap.finish_reason)
 
     def lost(self, reason: Lost) -> None:
         rest = self.tap.close()
