@@ -71,7 +71,7 @@ class Gateway:
 
         store = open_store(settings.data, settings.database or None)
         stack.callback(store.close)
-        rehearsal = await stack.enter_async_context(RehearsalServer(port=0))
+        rehearsal = await stack.enter_async_context(RehearsalServer(port=0, record=0, keyless=True))
         keeper = PlanKeeper(store, dict(os.environ), rehearsal.url)
         if settings.policy is not None:
             await asyncio.to_thread(keeper.apply_file, settings.policy)

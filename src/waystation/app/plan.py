@@ -17,8 +17,6 @@ from waystation.vault import SecretUnavailable, resolve
 _log = logging.getLogger("waystation.policy")
 _POLL_SECONDS = 0.5
 Credential = tuple[bytes, bytes]
-_REHEARSAL_KEY: Credential = (b"authorization", b"Bearer rehearsal")
-"""The rehearsal provider wants some key, as providers do, and takes any."""
 
 
 class PlanState(msgspec.Struct, frozen=True):
@@ -118,9 +116,6 @@ def _credentials(providers: Mapping[str, Provider], env: Mapping[str, str]) -> d
     """The header that authenticates us to each provider; a provider whose secret is missing is left out."""
     headers: dict[str, Credential | None] = {}
     for provider in providers.values():
-        if provider.kind == "rehearsal" and provider.credential is None:
-            headers[provider.id] = _REHEARSAL_KEY
-            continue
         if provider.auth is AuthScheme.NONE or provider.credential is None:
             headers[provider.id] = None
             continue
