@@ -25,8 +25,8 @@ compile() { # compile OUTPUT ARGUMENT…: pip-compile with everything that would
         --output-file "$output" "$@"
 }
 
-compile requirements.lock "$@"
-compile requirements-dev.lock --extra dev --constraint requirements.lock "$@"
+compile requirements.lock --extra postgres "$@"
+compile requirements-dev.lock --extra postgres --extra dev --constraint requirements.lock "$@"
 
 echo "pinning tests/clients/package-lock.json"
 (cd tests/clients && npm install --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved \

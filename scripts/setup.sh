@@ -94,15 +94,17 @@ make_venv() { # .venv, with pip in it
     "$python" -m venv .venv >"$log" 2>&1 || { tail -n 20 "$log" >&2; stop "could not make .venv"; }
 }
 
-install_python() { # install_python LOCKFILE: what it pins, and Waystation itself, into .venv
-    wanted=$(hash_of "$1" pyproject.toml)
-    if [ "$(cat ".venv/stamp-$1" 2>/dev/null)" = "$wanted" ]; then
-        return 0
-    fi
+is_installed() { # is_installed LOCKFILE: whether .venv has just that, and Waystation itself
+    [ "$(cat ".venv/stamp-$1" 2>/dev/null)" = "$(hash_of "$1" pyproject.toml)" ]
+}
+
+install_python() { # install_python LOCKFILE [ALSO]: what it pins, and Waystation itself, into .venv
+    # ALSO is a lock file whose packages are all in LOCKFILE too.
+    is_installed "$1" && return 0
     lock
     log=$(pwd)/.venv.lock/log
     : >"$log"
-    if [ "$(cat ".venv/stamp-$1" 2>/dev/null)" != "$wanted" ]; then # or another set-up has done it meanwhile
+    if ! is_installed "$1"; then # or another set-up has done it meanwhile
         make_venv
         say "installing what $1 pins, by hash"
         run_logged .venv/bin/python -m pip install --disable-pip-version-check --no-input --progress-bar off \
@@ -110,7 +112,9 @@ install_python() { # install_python LOCKFILE: what it pins, and Waystation itsel
         say 'installing waystation and way'
         run_logged .venv/bin/python -m pip install --disable-pip-version-check --no-input --no-index \
             --no-deps --no-build-isolation --editable . || stop "could not install waystation (see above)"
-        printf '%s\n' "$wanted" >".venv/stamp-$1"
+        for lock_file in "$@"; do
+            hash_of "$lock_file" pyproject.toml >".venv/stamp-$lock_file"
+        done
     fi
     trap - EXIT INT TERM HUP
     unlock
