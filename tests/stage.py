@@ -94,7 +94,7 @@ def staged(
     env: Mapping[str, str] | None = None,
 ) -> Iterator[Stage]:
     """`policy` makes the document from the provider's URL; `words` go to `waystation serve`."""
-    with rehearsal_thread() as provider:
+    with rehearsal_thread(keyless=True) as provider:
         document = folder / "policy.yaml"
         document.write_text(policy(provider.url))
         with running_gateway(folder / "data", "--policy", str(document), *words, env=env) as gateway:

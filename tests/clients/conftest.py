@@ -41,7 +41,7 @@ def defaults(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGatewa
 
 @pytest.fixture(scope="session")
 def _provider() -> Iterator[RehearsalServer]:
-    with rehearsal_thread() as server:
+    with rehearsal_thread(keyless=True) as server:
         yield server
 
 

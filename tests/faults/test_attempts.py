@@ -66,7 +66,7 @@ async def test_a_request_that_goes_on_to_the_next_route_has_a_row_for_each(
 @pytest.fixture(scope="module")
 def two_routes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stage, RehearsalServer]]:
     """A provider that may fail, and one behind it that does not."""
-    with rehearsal_thread() as second:
+    with rehearsal_thread(keyless=True) as second:
 
         def policy(url: str) -> str:
             routes = "routes: [{provider: rehearsal}]"

@@ -12,7 +12,12 @@ from waystation.rehearsal.serve import RehearsalServer
 
 
 @contextmanager
-def rehearsal_thread(script: Script = Script(), *, port: int = 0) -> Iterator[RehearsalServer]:  # noqa: B008 - frozen
+def rehearsal_thread(
+    script: Script = Script(),  # noqa: B008 - frozen
+    *,
+    port: int = 0,
+    keyless: bool = False,
+) -> Iterator[RehearsalServer]:
     """A running server. Reading `requests` and calling `play` are safe from the caller's thread."""
     started = threading.Event()
     running: list[tuple[RehearsalServer, asyncio.AbstractEventLoop, asyncio.Event]] = []
@@ -20,7 +25,7 @@ def rehearsal_thread(script: Script = Script(), *, port: int = 0) -> Iterator[Re
 
     async def serve() -> None:
         stopping = asyncio.Event()
-        async with RehearsalServer(script, port=port) as server:
+        async with RehearsalServer(script, port=port, keyless=keyless) as server:
             running.append((server, asyncio.get_running_loop(), stopping))
             started.set()
             await stopping.wait()
