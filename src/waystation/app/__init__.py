@@ -4,7 +4,7 @@ The door: `run(settings)` serves until told to stop; `Gateway` is the same, for 
 """
 
 from waystation.app.gateway import Gateway, run
-from waystation.app.malloc import keep_large_blocks
+from waystation.app.memory import keep_large_blocks
 from waystation.app.settings import Settings
 
 __all__ = ["Gateway", "Settings", "keep_large_blocks", "run"]

@@ -22,6 +22,7 @@ from waystation import console, identity
 from waystation.app.announce import Announcement, write_gateway_file
 from waystation.app.health import Health, health_routes
 from waystation.app.lakewriter import LakeWriterProcess
+from waystation.app.memory import collect_garbage_less
 from waystation.app.plan import PlanKeeper, PlanState
 from waystation.app.settings import Settings
 from waystation.console.install import install_routes
@@ -149,6 +150,7 @@ class Gateway:
     async def serve(self) -> None:
         """Serves until SIGTERM, SIGINT or `stop()`; then lets what is in flight finish."""
         assert self._server is not None
+        collect_garbage_less()
         await self._server.serve(sockets=self._sockets)
 
     def stop(self) -> None:
