@@ -42,21 +42,13 @@ _NO_TOKEN = Refusal(
 
 
 def find_token(request: Request, surface: Surface) -> bytes | Refusal:
-    """The token from whichever header the tool put it in (`Authorization: Bearer`, x-api-key, x-goog-api-key).
+    """The token that came with a request.
 
-    Claude Code's helper sends two headers with one value; where several differ, `Authorization` wins.
     A key in the query string is refused (RFC 6750 §5.3: URLs are logged).
     """
     if surface is Surface.GEMINI and request.query and _has_query_key(request.query):
         return _QUERY_KEY
-    found = b""
-    for name, value in request.headers:
-        if name == b"authorization":
-            if value[:7].lower() == b"bearer ":
-                return value[7:].strip()
-        elif name == b"x-api-key" or name == b"x-goog-api-key" or name == b"api-key":
-            found = value.strip()
-    return found or _NO_TOKEN
+    return request.head.token or _NO_TOKEN
 
 
 def _has_query_key(query: bytes) -> bool:

@@ -15,6 +15,7 @@ from waystation.relay.core import Relay
 from waystation.relay.downstream import Header, Request
 from waystation.relay.exchange import Exchange
 from waystation.relay.greet import address_refusal, greeting, wants_upgrade
+from waystation.relay.headers import RequestHead
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -41,7 +42,7 @@ class RelayApp:
             scope["method"].encode("ascii"),
             path,
             scope["query_string"],
-            [(name, value) for name, value in scope["headers"]],
+            RequestHead([(n, v) for n, v in scope["headers"] if n != b"content-length"]),
             b"",
             relay.now(),
         )

@@ -5,7 +5,10 @@ Two things implement it: `listener.RelayProtocol` (uvicorn's protocol class of o
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from waystation.relay.headers import RequestHead
 
 Header = tuple[bytes, bytes]
 
@@ -27,16 +30,16 @@ class Downstream(Protocol):
 
 
 class Request:
-    """One whole request as it came in: raw header bytes, names lower-cased, body complete but still encoded."""
+    """One whole request as it came in; the body complete but still in the coding it came in."""
 
-    __slots__ = ("arrived", "body", "headers", "http_version", "method", "path", "query")
+    __slots__ = ("arrived", "body", "head", "http_version", "method", "path", "query")
 
     def __init__(
         self,
         method: bytes,
         path: bytes,
         query: bytes,
-        headers: list[Header],
+        head: "RequestHead",
         body: bytes,
         arrived: float,
         http_version: str = "1.1",
@@ -44,15 +47,8 @@ class Request:
         self.method = method
         self.path = path
         self.query = query
-        self.headers = headers
+        self.head = head
         self.body = body
         self.arrived = arrived
         """Event-loop seconds at which the head was complete."""
         self.http_version = http_version
-
-    def header(self, name: bytes) -> bytes:
-        """The first value of a header (lower-case name), or empty."""
-        for key, value in self.headers:
-            if key == name:
-                return value
-        return b""

@@ -17,10 +17,8 @@ from waystation.relay.addresses import Address
 from waystation.relay.answer import LOST, Answer, ErrorAnswer, WholeAnswer
 from waystation.relay.core import Relay
 from waystation.relay.downstream import Downstream, Header, Request
-from waystation.relay.headers import outbound
 from waystation.relay.local import answer_locally
 from waystation.relay.stream import StreamAnswer
-from waystation.relay.tools import identify_tool, tool_session
 from waystation.relay.upstream import Lost, UpstreamCall
 from waystation.wire import BadBody, RequestFacts, decode_body, read_request, refusal_response
 
@@ -77,7 +75,7 @@ class Exchange:
         self.credentials = relay.credentials
         self.bytes_in = len(request.body)
         self.bytes_out = 0
-        self.tool = identify_tool(request)
+        self.tool = request.head.tool
         self.tool_session = ""
         self.facts: RequestFacts | None = None
         self.body = b""
@@ -114,7 +112,7 @@ class Exchange:
     def _admit(self) -> None:
         request, address = self.request, self.address
         body = request.body
-        coding = request.header(b"content-encoding")
+        coding = request.head.coding
         if coding:
             body = decode_body(coding, body, self.relay.settings.max_decoded_body)
         facts = self.facts = read_request(
@@ -124,7 +122,7 @@ class Exchange:
             model_in_path=address.model,
             stream_in_path=address.stream,
         )
-        self.tool_session = tool_session(request) or facts.tool_session
+        self.tool_session = request.head.tool_session or facts.tool_session
         assert self.principal is not None
         verdict = self.relay.admission.admit(self.plan, self.principal, address, facts)
         if isinstance(verdict, Refusal):
@@ -180,7 +178,7 @@ class Exchange:
             endpoint,
             self.request.query,
             self.credentials[route.provider.id],
-            outbound(self.request.headers),
+            self.request.head.outbound,
             len(body),
         )
         self.attempt += 1

@@ -32,4 +32,4 @@ def address_refusal(error: str, request: Request) -> Refusal:
 
 def wants_upgrade(request: Request) -> bool:
     """Whether the request asks for a WebSocket (E100)."""
-    return request.method == b"GET" and request.header(b"upgrade").lower() == b"websocket"
+    return request.method == b"GET" and request.head.upgrade == b"websocket"

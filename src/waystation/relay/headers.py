@@ -1,8 +1,9 @@
 """What may cross the gateway: request headers by allow-list, response headers by deny-list."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from waystation.relay.downstream import Header
+from waystation.relay.tools import identify_tool
 
 _OUT_EXACT = frozenset(
     (
@@ -57,33 +58,83 @@ _BACK_DROP = frozenset(
     )
 )
 
-_passes: dict[bytes, bool] = {}
-_PASSES_LIMIT = 4096
+_TOKEN_HEADERS = (b"x-api-key", b"x-goog-api-key", b"api-key")
+_SESSION_HEADERS = (b"x-claude-code-session-id", b"session-id", b"x-session-id", b"session_id")
+
+_meanings: dict[bytes, int] = {}
+_MEANINGS_LIMIT = 4096
+_PASS, _BEARER, _TOKEN, _SESSION, _AGENT, _CODING, _UPGRADE = 1, 2, 4, 8, 16, 32, 64
 
 
-def _may_leave(name: bytes) -> bool:
-    verdict = name in _OUT_EXACT or name.startswith(_OUT_PREFIXES)
-    if len(_passes) >= _PASSES_LIMIT:
-        _passes.clear()
-    _passes[name] = verdict
-    return verdict
+def _meaning(name: bytes) -> int:
+    """What a request header is to us, as flags. Remembered, but not without bound: names come from outside."""
+    flags = _PASS if name in _OUT_EXACT or name.startswith(_OUT_PREFIXES) else 0
+    if name == b"authorization":
+        flags |= _BEARER
+    elif name in _TOKEN_HEADERS:
+        flags |= _TOKEN
+    elif name in _SESSION_HEADERS:
+        flags |= _SESSION
+    elif name == b"user-agent":
+        flags |= _AGENT
+    elif name == b"content-encoding":
+        flags |= _CODING
+    elif name == b"upgrade":
+        flags |= _UPGRADE
+    if len(_meanings) >= _MEANINGS_LIMIT:
+        _meanings.clear()
+    _meanings[name] = flags
+    return flags
 
 
-def outbound(headers: Iterable[Header]) -> bytes:
-    """The tool's headers that a provider may see, as header lines.
+class RequestHead:
+    """All that the relay takes from a request's headers, in one pass.
 
-    No token, cookie or connection header leaves the gateway, whatever it is called: only names on the
-    allow-list do (S13: the gateway's token is never passed on).
+    A tool sends the same headers with each request of a connection (save the length, which is kept apart), so
+    a listener may use one of these for as long as they stay the same.
     """
-    passes = _passes
-    lines: list[bytes] = []
-    for name, value in headers:
-        verdict = passes.get(name)
-        if verdict is None:
-            verdict = _may_leave(name)
-        if verdict:
-            lines += (name, b": ", value, b"\r\n")
-    return b"".join(lines)
+
+    __slots__ = ("coding", "headers", "outbound", "token", "tool", "tool_session", "upgrade")
+
+    def __init__(self, headers: list[Header]) -> None:
+        self.headers = headers
+        """As they came, names in lower case, without content-length."""
+        self.token = b""
+        """From whichever header the tool put it in: `Authorization: Bearer`, x-api-key, x-goog-api-key. Claude
+        Code's helper sends two with one value; where several differ, `Authorization` wins."""
+        self.coding = b""
+        self.upgrade = b""
+        self.tool_session = ""
+        """The tool's own session id, or empty."""
+        bearer = agent = b""
+        lines: list[bytes] = []
+        for name, value in headers:
+            flags = _meanings.get(name)
+            if flags is None:
+                flags = _meaning(name)
+            if flags & _PASS:
+                lines += (name, b": ", value, b"\r\n")
+            if flags > _PASS:
+                if flags & _BEARER:
+                    if value[:7].lower() == b"bearer ":
+                        bearer = value[7:].strip()
+                elif flags & _TOKEN:
+                    self.token = value.strip()
+                elif flags & _SESSION:
+                    self.tool_session = value.decode("latin-1")[:128]
+                elif flags & _AGENT:
+                    agent = value
+                elif flags & _CODING:
+                    self.coding = value
+                else:
+                    self.upgrade = value.lower()
+        if bearer:
+            self.token = bearer
+        self.tool = identify_tool(agent)
+        """(name, version) of the coding tool."""
+        self.outbound = b"".join(lines)
+        """The lines that a provider may see. No token, cookie or connection header leaves the gateway, whatever
+        it is called: only names on the allow-list do (S13: our token is never passed on)."""
 
 
 def inbound(

@@ -20,6 +20,7 @@ from waystation.relay.core import Relay
 from waystation.relay.downstream import Header, Request
 from waystation.relay.exchange import Exchange
 from waystation.relay.greet import address_refusal, greeting, wants_upgrade
+from waystation.relay.headers import RequestHead
 
 _CLOSE = b"connection: close\r\n"
 _PIPELINE_LIMIT = 32
@@ -43,6 +44,10 @@ class RelayProtocol(HttpToolsProtocol):
         self._incoming: _Incoming | None = None
         self._queue: deque[_Incoming] = deque()
         self._head: bytes = b""
+        self._length = b""
+        self._request_head: RequestHead | None = (
+            None  # of the latest request; the next one's is mostly the same
+        )
         self._chunked = False
         self._close_after = False
         self._message_since = 0.0  # when the message now being received last moved; 0: none is
@@ -69,7 +74,7 @@ class RelayProtocol(HttpToolsProtocol):
             self._close_after = True  # the answer in flight is to a good request; nothing after it is read
             self.flow.pause_reading()
             return
-        request = Request(b"", self.url.partition(b"?")[0], b"", [], b"", self.loop.time())
+        request = Request(b"", self.url.partition(b"?")[0], b"", RequestHead([]), b"", self.loop.time())
         address = match(b"POST", request.path)
         if address is None:
             super().send_400_response(msg)
@@ -86,18 +91,31 @@ class RelayProtocol(HttpToolsProtocol):
         self.url = b""
         self.expect_100_continue = False
         self.headers = []
+        self._length = b""
         self._incoming = None
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        name = name.lower()
+        if name == b"content-length":
+            self._length = value  # kept apart: all else is the same in each request of a connection
+        else:
+            if name == b"expect" and value.lower() == b"100-continue":
+                self.expect_100_continue = True
+            self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         path, _, query = self.url.partition(b"?")
         if not is_relay_path(path):
             self._hand_to_asgi()
             return
+        head = self._request_head
+        if head is None or head.headers != self.headers:
+            head = self._request_head = RequestHead(self.headers)
         request = Request(
             self.parser.get_method(),
             path,
             query,
-            self.headers,
+            head,
             b"",
             self.loop.time(),
             self.parser.get_http_version(),
@@ -125,7 +143,7 @@ class RelayProtocol(HttpToolsProtocol):
                 incoming.refusal = who
             else:
                 incoming.who = who
-        length = request.header(b"content-length")
+        length = self._length
         if length.isdigit() and int(length) > self.relay.settings.max_body:
             self._too_large(incoming)
 
@@ -213,6 +231,8 @@ class RelayProtocol(HttpToolsProtocol):
             self.flow.pause_reading()
             return
         url, headers, expect = self.url, self.headers, self.expect_100_continue
+        if self._length:
+            headers.append((b"content-length", self._length))
         super().on_message_begin()
         self.url, self.expect_100_continue = url, expect
         self.headers = self.scope["headers"] = headers

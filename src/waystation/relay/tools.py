@@ -2,8 +2,6 @@
 
 import re
 
-from waystation.relay.downstream import Request
-
 _AGENTS: tuple[tuple[re.Pattern[bytes], str], ...] = tuple(
     (re.compile(pattern), name)
     for pattern, name in (
@@ -22,14 +20,12 @@ _AGENTS: tuple[tuple[re.Pattern[bytes], str], ...] = tuple(
     )
 )
 
-_SESSION_HEADERS = (b"x-claude-code-session-id", b"session-id", b"x-session-id", b"session_id")
 _known: dict[bytes, tuple[str, str]] = {}
 _KNOWN_LIMIT = 4096
 
 
-def identify_tool(request: Request) -> tuple[str, str]:
-    """(tool, version); ("unknown", "") where nothing gives it away. Never raises, whatever the header holds."""
-    agent = request.header(b"user-agent")
+def identify_tool(agent: bytes) -> tuple[str, str]:
+    """(tool, version) by its User-Agent; ("unknown", "") where that gives nothing away. Never raises."""
     found = _known.get(agent)
     if found is None:
         found = _read_agent(agent)
@@ -45,11 +41,3 @@ def _read_agent(agent: bytes) -> tuple[str, str]:
         if match:
             return name, match[1].decode("ascii", "replace")[:32]
     return "unknown", ""
-
-
-def tool_session(request: Request) -> str:
-    """The tool's own session id from its headers, or empty."""
-    for key, value in request.headers:
-        if key in _SESSION_HEADERS:
-            return value.decode("latin-1")[:128]
-    return ""
