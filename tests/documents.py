@@ -5,18 +5,24 @@ import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-_NOT_OURS = {".git", ".venv", "node_modules", "build", "dist", "__pycache__"}
+_MADE = {"node_modules", "build", "dist", "__pycache__"}
+_HIDDEN = {".ci", ".gitignore"}
 
 
 def _tracked() -> list[Path]:
-    """What git keeps; outside of a repository (a downloaded archive) all that looks like ours."""
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True)
-    if listed.returncode == 0 and listed.stdout:
-        return [
-            path for name in listed.stdout.decode().split("\0") if name and (path := ROOT / name).is_file()
-        ]
-    found = [path for path in ROOT.rglob("*") if path.is_file()]
-    return [path for path in found if not _NOT_OURS & set(path.relative_to(ROOT).parts)]
+    """What git keeps; outside of a repository, or without git, all that is not made by a tool."""
+    try:
+        listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return [path for path in ROOT.rglob("*") if path.is_file() and _ours(path.relative_to(ROOT))]
+    return [path for name in listed.decode().split("\0") if name and (path := ROOT / name).is_file()]
+
+
+def _ours(path: Path) -> bool:
+    return not any(
+        part in _MADE or part.endswith(".egg-info") or (part.startswith(".") and part not in _HIDDEN)
+        for part in path.parts
+    )
 
 
 TRACKED = sorted(_tracked())
