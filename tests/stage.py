@@ -23,10 +23,13 @@ from typing import Any
 from tests.gateway import RunningGateway, running_gateway
 from tests.rehearsal.asking import body, target
 from tests.relay.tool import request_bytes
+from waystation import identity
+from waystation.identity import OPERATOR
 from waystation.ledger.queries import open_usage
 from waystation.model import Wire
 from waystation.policy import default_policy
 from waystation.rehearsal import RehearsalServer, rehearsal_thread
+from waystation.store import open_store
 
 Row = dict[str, Any]
 
@@ -77,6 +80,36 @@ class Stage:
         )
         said = json.dumps(body(wire, words, stream=stream, **more)).encode()
         return request_bytes("POST", target(wire, stream=stream), said, fields)
+
+    def say(
+        self,
+        wire: Wire,
+        words: str = "say hi",
+        *,
+        stream: bool = False,
+        headers: Mapping[str, str] = {},
+        **more: Any,
+    ) -> "Fetched":
+        """Makes that request, and waits for its whole answer."""
+        fields = dict([self.auth]) | {
+            "content-type": "application/json",
+            "anthropic-version": "2023-06-01",
+            **headers,
+        }
+        said = json.dumps(body(wire, words, stream=stream, **more)).encode()
+        return fetch(self.url + target(wire, stream=stream), data=said, headers=fields)
+
+    def visitor(self, name: str) -> "Stage":
+        """The same, as somebody else who has just signed in; they are added if need be."""
+        store = open_store(self.gateway.data)
+        try:
+            service = identity.build(store, base_url=self.url, agents=lambda _: {}).service
+            if store.users.find(name) is None:
+                service.add_user(name, by=OPERATOR)
+            link = service.sign_in_link(name, by=OPERATOR).url
+        finally:
+            store.close()
+        return dataclasses.replace(self, tokens=sign_in(self.url, link))
 
     def rows(self) -> list[Row]:
         return ledger_rows(self.gateway.data)

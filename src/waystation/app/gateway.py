@@ -25,13 +25,14 @@ from waystation.app.lakewriter import LakeWriterProcess
 from waystation.app.memory import collect_garbage_less
 from waystation.app.plan import PlanKeeper, PlanState
 from waystation.app.settings import Settings
+from waystation.app.unavailable import store_unreachable
 from waystation.console.install import install_routes
 from waystation.ledger import Journal
 from waystation.model import Begin, Route, Usage
 from waystation.pricing import cost_nano
 from waystation.rehearsal import RehearsalServer
 from waystation.relay import Admission, Relay, RelayApp, protocol_for
-from waystation.store import open_store
+from waystation.store import StoreUnreachable, open_store
 
 _log = logging.getLogger("waystation.app")
 
@@ -228,7 +229,11 @@ def _host(host: str) -> str:
 
 
 def _application(routes: Sequence[BaseRoute], middleware: Sequence[Middleware]) -> Starlette:
-    return Starlette(routes=list(routes), middleware=list(middleware))
+    return Starlette(
+        routes=list(routes),
+        middleware=list(middleware),
+        exception_handlers={StoreUnreachable: store_unreachable},
+    )
 
 
 def _swap(relay: Relay, state: PlanState) -> None:

@@ -13,10 +13,12 @@ from typing import Protocol
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, update
 from sqlalchemy.engine import URL
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from waystation.store import schema
-from waystation.store.errors import DriverMissing
+from waystation.store.errors import DriverMissing, StoreUnreachable
 
 _READ = "waystation_read"
 
@@ -40,13 +42,24 @@ class EngineDatabase:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        with self._reader.connect() as connection:
+        with _told_if_away(), self._reader.connect() as connection:
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        with self.engine.begin() as connection:
+        with _told_if_away(), self.engine.begin() as connection:
             yield connection
+
+
+@contextmanager
+def _told_if_away() -> Iterator[None]:
+    """Raises StoreUnreachable for what the network or the server does; a mistake of ours stays as it is."""
+    try:
+        yield
+    except (OperationalError, InterfaceError, PoolTimeout) as error:
+        if getattr(getattr(error, "orig", None), "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:
+            raise  # SQLite's word for a statement that makes no sense
+        raise StoreUnreachable("The database of the control state does not answer now.") from error
 
 
 class JoinedDatabase:
