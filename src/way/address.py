@@ -18,10 +18,10 @@ def normal(address: str, *, insecure_http: bool = False) -> str:
     `insecure_http`: the tokens and every prompt would travel readable.
     """
     text = address.strip()
-    if "://" not in text:
-        host = urlsplit(f"//{text}").hostname or ""
-        text = f"{'http' if is_loopback(host) else 'https'}://{text}"
     try:
+        if "://" not in text:
+            host = urlsplit(f"//{text}").hostname or ""
+            text = f"{'http' if is_loopback(host) else 'https'}://{text}"
         parts = urlsplit(text)
         host = parts.hostname or ""
         port = f":{parts.port}" if parts.port is not None else ""

@@ -113,7 +113,7 @@ def _opener(gateway: str) -> urllib.request.OpenerDirector:
 
 def explain(gateway: str, error: BaseException) -> str:
     """Why there was no answer, as one sentence with a next step."""
-    reason: object = getattr(error, "reason", None) or error
+    reason: object = error.reason if isinstance(error, urllib.error.URLError) else error
     if isinstance(reason, ssl.SSLCertVerificationError):
         return (
             f"The certificate of {gateway} is not trusted ({reason.verify_message}); if your company has its own "

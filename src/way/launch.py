@@ -24,10 +24,11 @@ if TYPE_CHECKING:
     from way.session import Session
     from way.tools.tool import Tool
 
-_FORWARDED = ("SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2")
-"""Signals that somebody sends to way and means for the tool."""
-_FROM_TERMINAL = ("SIGINT", "SIGQUIT", "SIGTSTP")
-"""Signals that a terminal sends to the whole process group: the tool has had them already."""
+if sys.platform != "win32":
+    _FORWARDED = frozenset({signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2})
+    """Signals that somebody sends to way and means for the tool."""
+    _FROM_TERMINAL = frozenset({signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP})
+    """Signals that a terminal sends to the whole process group: the tool has had them already."""
 
 
 def start(tool: Tool, args: list[str], sign_in: Callable[[], Session]) -> int:
@@ -116,11 +117,20 @@ def _run_with_relay(program: str, launch: Launch, listener: socket, signed_in: S
         process = _spawn_on_windows(program, launch)
         _start_relay(listener, launch.secret, signed_in)
         return process.wait()
-    ignored = {getattr(signal, name) for name in ("SIGPIPE", "SIGXFSZ") if hasattr(signal, name)}
-    child = os.posix_spawn(program, _command(program, launch), launch.env, setsigdef=ignored)
-    _mirror_signals(child)
+    watched = {signal.SIGCHLD, *_FORWARDED, *_FROM_TERMINAL}
+    signal.signal(
+        signal.SIGCHLD, lambda *_: None
+    )  # else some systems drop it, and some reap the tool themselves
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, watched)
+    child = os.posix_spawn(
+        program,
+        _command(program, launch),
+        launch.env,
+        setsigmask=before,
+        setsigdef={signal.SIGPIPE, signal.SIGXFSZ},
+    )
     _start_relay(listener, launch.secret, signed_in)
-    return _wait(child)
+    return _follow(child, watched)
 
 
 def _start_relay(listener: socket, secret: str, signed_in: Session) -> None:
@@ -134,18 +144,31 @@ def _start_relay(listener: socket, secret: str, signed_in: Session) -> None:
     thread.start()
 
 
-def _mirror_signals(child: int) -> None:
-    def forward(number: int, _frame: object) -> None:
-        _kill(child, number)
-
-    def forward_unless_typed(number: int, _frame: object) -> None:
-        if not _has_the_terminal():
+def _follow(child: int, watched: set[signal.Signals]) -> int:
+    """Mirrors the tool until it ends. The signals are blocked in every thread and taken here one by one, so that
+    none can slip in between two system calls. Returns the exit code, or minus the signal that ended the tool."""
+    while True:
+        number = signal.sigwait(watched)
+        if number == signal.SIGCHLD:
+            code = _state_of(child)
+            if code is not None:
+                return code
+        elif number in _FORWARDED or not _has_the_terminal():
             _kill(child, number)
 
-    for name in _FORWARDED:
-        signal.signal(getattr(signal, name), forward)
-    for name in _FROM_TERMINAL:
-        signal.signal(getattr(signal, name), forward_unless_typed)
+
+def _state_of(child: int) -> int | None:
+    """Its exit code if it has ended. Where it has only stopped, way stops as well, until it is continued."""
+    while True:
+        process, status = os.waitpid(child, os.WNOHANG | os.WUNTRACED)
+        if process == 0:
+            return None
+        if os.WIFSIGNALED(status):
+            return -os.WTERMSIG(status)
+        if os.WIFEXITED(status):
+            return os.WEXITSTATUS(status)
+        os.kill(os.getpid(), signal.SIGSTOP)  # the shell sees its job stop; here we are continued again
+        _kill(child, signal.SIGCONT)
 
 
 def _has_the_terminal() -> bool:
@@ -165,19 +188,6 @@ def _kill(process: int, number: int) -> None:
         return
 
 
-def _wait(child: int) -> int:
-    """Follows the tool until it ends: stops when it stops, goes on when it is told to, dies as it died."""
-    while True:
-        _, status = os.waitpid(child, os.WUNTRACED)
-        if os.WIFSTOPPED(status):
-            os.kill(os.getpid(), signal.SIGSTOP)  # the shell sees its job stop; here we are continued again
-            _kill(child, signal.SIGCONT)
-            continue
-        if os.WIFSIGNALED(status):
-            return -os.WTERMSIG(status)
-        return os.WEXITSTATUS(status)
-
-
 def die_like(number: int) -> None:
     """Ends this process by the signal that ended the tool, without a second core dump."""
     if sys.platform == "win32":
@@ -185,7 +195,9 @@ def die_like(number: int) -> None:
     import resource
 
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    signal.signal(number, signal.SIG_DFL)
+    if number != signal.SIGKILL:
+        signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
     os.kill(os.getpid(), number)
 
 

@@ -8,9 +8,9 @@ import base64
 import hashlib
 import os
 import socket
+import subprocess
 import sys
 import time
-import webbrowser
 
 from way import address, http, installed, keychain, oauth, session
 from way.errors import UsageError, WayError
@@ -157,20 +157,14 @@ def _by_device_code(gateway: str, say: Say) -> Secrets:
 
 
 def _open_quietly(page: str) -> None:
-    """Opens the browser without letting it write over the terminal."""
-    if sys.platform == "win32":
-        webbrowser.open(page)
-        return
-    with open(os.devnull, "wb") as sink:
-        kept = [(stream, os.dup(stream)) for stream in (1, 2)]
-        try:
-            for stream, _ in kept:
-                os.dup2(sink.fileno(), stream)
-            webbrowser.open(page)
-        finally:
-            for stream, copy in kept:
-                os.dup2(copy, stream)
-                os.close(copy)
+    """Opens the browser from a process of its own: some write to the terminal, some only return when closed."""
+    code = "import sys, webbrowser; webbrowser.open(sys.argv[1])"
+    subprocess.Popen(
+        [sys.executable, "-I", "-c", code, page],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
 
 
 def _random() -> str:

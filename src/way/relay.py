@@ -208,8 +208,10 @@ class Exchange:
         try:
             answer = await self._read_answer_head(upstream)
             status = _status(answer)
-            if status == 401 and may_renew and await self._keep(upstream, answer, sending):
-                return RENEW
+            if status == 401 and may_renew and self.replayable:
+                if await self._keep(upstream, answer, sending):
+                    return RENEW
+                return AGAIN if await self.pass_on_kept() else LAST
             return await self._pass_on(upstream, pool, answer, status, sending)
         finally:
             self.tool.on_gone = None
@@ -274,11 +276,8 @@ class Exchange:
             content += data[: body.feed(data)]
         upstream.close()
         await _ended(sending)
-        try:
-            while not self._body.done and self.replayable:
-                await self._next_of_body()
-        except ConnectionError:
-            return False
+        while not self._body.done:
+            await self._next_of_body()
         self.kept_answer = (answer, content)
         return self.replayable
 

@@ -32,7 +32,15 @@ if TYPE_CHECKING:
     from way.session import Session
 
 _PATIENCE = 60.0
+_HELD_BACK_AFTER = 5.0
+"""Seconds that the self-test's client has to see the first half of a stream."""
 _QUESTION = "Say in one short sentence, with an umlaut in it, that the wire is in order. Grüße!"
+_AT_A_PACE = " [[rehearse: pace ms=15]]"
+"""The rehearsal provider answers at once if it is not asked to take its time."""
+_COLLECTED = 0.02
+"""Seconds within which all of an answer arrives that something has collected first …"""
+_TOOK_TIME = 0.4
+"""… where the answer as a whole took at least so long: below that, nobody can tell."""
 _MOST_TOKENS = 64
 
 
@@ -71,13 +79,23 @@ def examine_wire(found: Session | None) -> list[Check]:
     return checks
 
 
+def _question(entry: Defaults) -> str:
+    name = next((offered.name for offered in entry.models if offered.id == entry.model), "")
+    return _QUESTION + (_AT_A_PACE if "(rehearsal)" in name else "")
+
+
 def _responses(entry: Defaults) -> tuple[str, dict[str, Any]]:
-    body = {"model": entry.model, "input": _QUESTION, "stream": True, "max_output_tokens": _MOST_TOKENS}
+    body = {
+        "model": entry.model,
+        "input": _question(entry),
+        "stream": True,
+        "max_output_tokens": _MOST_TOKENS,
+    }
     return "/openai/v1/responses", body
 
 
 def _messages(entry: Defaults) -> tuple[str, dict[str, Any]]:
-    turn = {"role": "user", "content": _QUESTION}
+    turn = {"role": "user", "content": _question(entry)}
     return "/anthropic/v1/messages", {
         "model": entry.model,
         "max_tokens": _MOST_TOKENS,
@@ -87,14 +105,14 @@ def _messages(entry: Defaults) -> tuple[str, dict[str, Any]]:
 
 
 def _chat(entry: Defaults) -> tuple[str, dict[str, Any]]:
-    turn = {"role": "user", "content": _QUESTION}
+    turn = {"role": "user", "content": _question(entry)}
     return "/openai/v1/chat/completions", {"model": entry.model, "stream": True, "messages": [turn]}
 
 
 def _generate(entry: Defaults) -> tuple[str, dict[str, Any]]:
     path = f"/gemini/v1beta/models/{quote(entry.model, safe='')}:streamGenerateContent?alt=sse"
     return path, {
-        "contents": [{"role": "user", "parts": [{"text": _QUESTION}]}],
+        "contents": [{"role": "user", "parts": [{"text": _question(entry)}]}],
         "generationConfig": {"maxOutputTokens": _MOST_TOKENS},
     }
 
@@ -161,7 +179,8 @@ def _problem(stream: Stream) -> str:
                 return "an event is broken in the middle"
     if not any(ending in stream.body[-4096:] for ending in _ENDINGS):
         return "the stream ends without its last event"
-    if len(stream.events()) > 2 and len(stream.arrivals) < 2:
+    first, last = stream.arrivals[0], stream.arrivals[-1]
+    if len(stream.events()) > 2 and last > _TOOK_TIME and last - first < _COLLECTED:
         return "all events came in one piece: something collects them first"
     return ""
 
@@ -307,7 +326,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
         self._chunk(script.first)
-        script.held_back = not script.first_seen.wait(5.0)
+        script.held_back = not script.first_seen.wait(_HELD_BACK_AFTER)
         self._chunk(script.second)
         self._chunk(b"")
 

@@ -1,0 +1,125 @@
+"""A laptop for one test: a home folder, a way that is run as its launcher runs it, and a gateway to talk to."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.way.gateway_double import Double, Running
+
+import way
+
+PROGRAM = str(Path(way.__file__).parent)
+COMMAND = [sys.executable, "-I", "-S", PROGRAM]
+
+
+LINGERS = """\
+import os, sys, time
+if "--version" not in sys.argv:
+    parent = os.getppid()
+    print("up", flush=True)
+    while os.getppid() == parent: time.sleep(0.02)
+"""
+"""A tool that runs for as long as way does."""
+
+
+class Laptop:
+    def __init__(self, folder: Path) -> None:
+        self.home = folder / "home"
+        self.project = folder / "project"
+        self.bin = folder / "bin"
+        for path in (self.home, self.project, self.bin):
+            path.mkdir(parents=True)
+        self.way_home = self.home / "way"
+        self.env = {
+            "HOME": str(self.home),
+            "WAY_HOME": str(self.way_home),
+            "PATH": f"{self.bin}{os.pathsep}{os.path.dirname(sys.executable)}{os.pathsep}/usr/bin{os.pathsep}/bin",
+            "LANG": "C.UTF-8",
+        }
+
+    def way(
+        self, *words: str, env: dict[str, str] | None = None, stdin: str = "", cwd: Path | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*COMMAND, *words],
+            env={**self.env, **(env or {})},
+            cwd=cwd or self.project,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
+    def start(self, *words: str, **options: Any) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [*COMMAND, *words],
+            env=self.env,
+            cwd=self.project,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            **options,
+        )
+
+    def tool(self, name: str, code: str) -> Path:
+        """Puts a made-up tool on PATH: Python code."""
+        path = self.bin / name
+        path.write_text(f"#!{sys.executable} -IS\n{code}")
+        path.chmod(0o755)
+        return path
+
+    def sign_in(self, double: Double) -> None:
+        double.links["LINK"] = "ada"
+        done = self.way("login", "--link", f"{double.url}/welcome/LINK")
+        assert done.returncode == 0, done.stderr
+
+    def session(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((self.way_home / "session.json").read_text())
+        return found
+
+    def secrets(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.session()["secrets"])
+        return found
+
+    def set_secrets(self, **changes: object) -> None:
+        session = self.session()
+        session["secrets"] = json.dumps({**json.loads(session["secrets"]), **changes})
+        (self.way_home / "session.json").write_text(json.dumps(session))
+
+    def let_token_age(self, seconds_left: float) -> None:
+        self.set_secrets(expires_at=time.time() + seconds_left)
+
+
+@pytest.fixture
+def laptop(tmp_path: Path) -> Laptop:
+    return Laptop(tmp_path)
+
+
+@pytest.fixture
+def double() -> Iterator[Double]:
+    with Running() as running:
+        yield running
+
+
+@pytest.fixture
+def signed_in(laptop: Laptop, double: Double) -> Laptop:
+    laptop.sign_in(double)
+    double.seen.clear()
+    return laptop
+
+
+@pytest.fixture
+def here(laptop: Laptop, monkeypatch: pytest.MonkeyPatch) -> Laptop:
+    """The laptop's environment for this very process, for tests that call way's functions."""
+    for name, value in laptop.env.items():
+        if name != "PATH":
+            monkeypatch.setenv(name, value)
+    monkeypatch.setenv("WAY_STORAGE", "file")
+    monkeypatch.chdir(laptop.project)
+    return laptop
