@@ -6,6 +6,7 @@ down with it. It shares nothing with us but the journal's files.
 
 import asyncio
 import logging
+import os
 import signal
 import sys
 from contextlib import suppress
@@ -33,6 +34,8 @@ class LakeWriterProcess:
             settings.node,
             "--interval",
             str(settings.lake_interval),
+            "--parent",  # told, not asked for: we may be gone by the time it could ask
+            str(os.getpid()),
             "--log-json" if settings.log_json else "--no-log-json",
         )
         self._process: asyncio.subprocess.Process | None = None
