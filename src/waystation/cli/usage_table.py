@@ -40,7 +40,7 @@ def print_table(console: Console, found: Summary, span: Span) -> None:
 
     On a narrow terminal token counts are rounded, then added together; money never is.
     """
-    layouts = (
+    layouts: tuple[Callable[[], Table], ...] = (
         lambda: _table(found, span, _BY_KIND, _EXACT),
         lambda: _table(found, span, _BY_KIND, _short),
         lambda: _table(found, span, _IN_ALL, _short),
