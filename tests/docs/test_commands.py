@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.clients.laptop import TOOLS_BIN
+from tests.clients.laptop import STAY_HERE, TOOLS_BIN
 from tests.documents import MARKDOWN, ROOT, fenced
 from tests.gateway import BIN, RunningGateway, clean_environment, running_gateway
 
@@ -37,7 +37,7 @@ class Reader:
             PWD=str(folder),
             PATH=os.pathsep.join(map(str, path)),
             WAYSTATION_DATA=str(gateway.data),
-            DISABLE_AUTOUPDATER="1",
+            **STAY_HERE,
         )
 
     def types(self, line: str) -> None:
