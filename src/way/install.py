@@ -136,7 +136,7 @@ def _unpack(archive: str) -> str:
 def _write_launcher(path: str, program: str) -> None:
     """The Python that installed way runs it; if that one goes away, whichever `python3` there is."""
     python = sys.executable
-    package = os.path.join(program, "way")
+    package = os.path.join(program, "way", "__main__.py")
     if sys.platform == "win32":
         text = f'@"{python}" -I -S "{package}" %*\r\n'
     else:

@@ -92,5 +92,7 @@ def self_command() -> list[str]:
         path = launcher.decode("utf-8").strip()
         if os.path.isfile(path):
             return [path]
-    program = root if os.path.isfile(root) else os.path.join(root, "way")
+    program = (
+        root if os.path.isfile(root) else os.path.join(root, "way", "__main__.py")
+    )  # as a file: 6 ms less
     return [sys.executable or "python3", "-I", "-S", program]

@@ -15,7 +15,7 @@ from tests.way.gateway_double import Double, Running
 import way
 
 PROGRAM = str(Path(way.__file__).parent)
-COMMAND = [sys.executable, "-I", "-S", PROGRAM]
+COMMAND = [sys.executable, "-I", "-S", f"{PROGRAM}/__main__.py"]
 
 
 LINGERS = """\

@@ -5,11 +5,14 @@ import contextlib
 import json
 import os
 import random
+import socket
 
 import pytest
 from tests.way.relay_fixture import Reader, Request, Writer, bench, ok, read_request, replies
 
+from way import launch
 from way.errors import SignedOut, Unreachable
+from way.pipes import Pipe
 
 EVENT = 'data: {"text": "Grüße, 世界 🌍"}\n\n'.encode()
 
@@ -105,8 +108,6 @@ async def test_E100_a_websocket_is_answered_426() -> None:
 
 
 async def test_it_listens_on_this_machine_only() -> None:
-    from way import launch
-
     listener, secret = launch.listen()
     try:
         assert listener.getsockname()[0] == "127.0.0.1"
@@ -352,6 +353,20 @@ async def test_an_answer_before_the_request_is_complete_is_passed_on() -> None:
 
 
 # Connections
+
+
+async def test_small_writes_do_not_wait_for_each_other() -> None:
+    """Head and body of an answer are two writes; with Nagle's algorithm the second would wait 40 ms."""
+    made: asyncio.Future[Pipe] = asyncio.get_running_loop().create_future()
+    listener, _ = launch.listen()
+    server = await asyncio.get_running_loop().create_server(lambda: Pipe(made.set_result), sock=listener)
+    _, writer = await asyncio.open_connection(*listener.getsockname())
+    transport = (await made).transport
+    assert transport is not None
+    assert transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    writer.close()
+    transport.close()
+    server.close()
 
 
 async def test_connections_are_kept_on_both_sides() -> None:
