@@ -63,6 +63,30 @@ async def test_a_broken_policy_is_refused_whole(stage: Stage, tmp_path: Path) ->
     assert fetch(f"{stage.url}/readyz").json["policy"] == before
 
 
+def test_a_broken_policy_file_keeps_a_gateway_from_starting_and_changes_nothing(tmp_path: Path) -> None:
+    """This fault only shows when the document is compiled: two prices for one model of one provider."""
+    model = "routes: [{provider: rehearsal, model: same}]"
+    broken = tmp_path / "broken.yaml"
+    broken.write_text(
+        "version: 1\nproviders:\n  rehearsal: {kind: rehearsal}\nmodels:\n"
+        f"  one: {{{model}, price: {{input: 1, output: 1}}}}\n  two: {{{model}, price: {{input: 2, output: 1}}}}\n"
+    )
+    started = subprocess.run(
+        [WAYSTATION, "serve", "--data", str(tmp_path / "data"), "--port", "0", "--policy", str(broken)],
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert started.returncode == 2
+    assert f"{broken}:" in started.stderr, "it names the file"
+    store = open_store(tmp_path / "data")
+    try:
+        assert store.policies.current() is None
+    finally:
+        store.close()
+
+
 async def test_a_policy_that_this_release_cannot_read_leaves_the_old_one_in_force(
     stage: Stage, tmp_path: Path
 ) -> None:

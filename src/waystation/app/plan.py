@@ -72,7 +72,7 @@ class PlanKeeper:
     def apply_file(self, path: Path) -> None:
         """Applies a policy file unless it is the one in force already. Raises PolicyErrors."""
         text = path.read_text("utf-8")
-        policy.load(text, filename=str(path))
+        self._compile(text, str(path), 0)  # some faults only show there; a broken policy is never stored
         current = self._store.policies.current()
         if current is None or current.text != text:
             base = current.version if current is not None else None
