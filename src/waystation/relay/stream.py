@@ -45,7 +45,7 @@ class StreamAnswer(Answer):
             return
         if x.head_sent:
             if tap.terminal and not x.settled:
-                self._settle()
+                self._settle(len(out))
             if out:
                 self._write(out)
             return
@@ -105,7 +105,7 @@ class StreamAnswer(Answer):
             self._commit()
             rest = b""
         if not x.settled:
-            self._settle()
+            self._settle(len(rest))
         if rest:
             self._write(rest)
         x.finish()
@@ -122,7 +122,7 @@ class StreamAnswer(Answer):
         if self.tap.committed:
             x.first_byte()
         if self.tap.terminal and not x.settled:
-            self._settle()
+            self._settle(sum(map(len, held)))
         if held:
             self._write(held[0] if len(held) == 1 else b"".join(held))
 
@@ -147,8 +147,10 @@ class StreamAnswer(Answer):
         own = {name for name, _ in headers}
         x.answer(status, [pair for pair in kept if pair[0] not in own] + headers, body)
 
-    def _settle(self) -> None:
+    def _settle(self, about_to_go: int) -> None:
+        """Writes the row ahead of the stream's last bytes, `about_to_go` of them, which it counts as sent."""
         tap = self.tap
+        self.x.bytes_out += about_to_go
         outcome = Outcome.COMPLETE if tap.error is None else Outcome.UPSTREAM_ERROR
         error = "" if tap.error is None else tap.error.type
         self.x.settle(outcome, EndedBy.PROVIDER, tap.usage, tap.finish_reason, error)
