@@ -127,6 +127,8 @@ class Seen:
         if "error" in (kind, last.get("type")) or last.get("error") or last.get("type") == "response.failed":
             return "error"
         finished = last.get("type") in ("message_stop", "response.completed", "response.incomplete")
+        if self.call.wire is Wire.CHAT:  # some servers leave `[DONE]` out: a finish reason will do
+            finished = b'"finish_reason":"' in self.body
         return (
             "success"
             if finished or any(c.get("finishReason") for c in last.get("candidates", ()))
