@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import ssl
+import sys
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
@@ -35,6 +36,9 @@ from waystation.relay import Admission, Relay, RelayApp, protocol_for
 from waystation.store import StoreUnreachable, open_store
 
 _log = logging.getLogger("waystation.app")
+_SWITCH_SECONDS = 0.0005
+"""How long a worker thread (the store's polls, sign-ins) may keep the interpreter from the event loop. Python's
+own 5 ms would be felt in each stream's lateness."""
 
 
 class Gateway:
@@ -152,6 +156,7 @@ class Gateway:
         """Serves until SIGTERM, SIGINT or `stop()`; then lets what is in flight finish."""
         assert self._server is not None
         collect_garbage_less()
+        sys.setswitchinterval(_SWITCH_SECONDS)
         await self._server.serve(sockets=self._sockets)
 
     def stop(self) -> None:

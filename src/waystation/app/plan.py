@@ -11,7 +11,7 @@ from waystation import policy
 from waystation.model import AuthScheme, Provider
 from waystation.policy import Plan, PolicyErrors
 from waystation.pricing import PriceBook
-from waystation.store import Store
+from waystation.store import Store, StoredPolicy
 from waystation.vault import SecretUnavailable, resolve
 
 _log = logging.getLogger("waystation.policy")
@@ -85,31 +85,39 @@ class PlanKeeper:
         return PlanState(plan, book, _credentials(plan.providers, self._env))
 
     async def watch(self) -> None:
-        """Looks twice a second whether another process has applied a policy."""
-        seen = self.plan.version
+        """Looks twice a second whether another process has changed anything, and if so at the policy."""
+        seen, changes = self.plan.version, -1
         while True:
             await asyncio.sleep(_POLL_SECONDS)
             try:
-                stored = await asyncio.to_thread(self._store.policies.current)
-                if stored is None or stored.version == seen:
+                now = await asyncio.to_thread(self._store.changes)
+                if now == changes:
                     continue
-                seen = stored.version
-                state = await asyncio.to_thread(
-                    self._compile, stored.text, f"policy version {stored.version}", stored.version
-                )
-            except PolicyErrors as errors:
-                self.last_error = str(errors)
-                _log.error("policy not taken", extra={"fields": {"version": seen, "errors": str(errors)}})
+                stored = await asyncio.to_thread(self._store.policies.current)
+                if stored is not None and stored.version != seen:
+                    seen = stored.version
+                    await self._take(stored)
+                changes = now
             except Exception as error:
                 # The database may be away for a while: the last plan stays in force.
                 self.last_error = type(error).__name__
                 _log.warning("policy not read", extra={"fields": {"error": type(error).__name__}})
-            else:
-                self.last_error = ""
-                self._state = state
-                for listener in self._listeners:
-                    listener(state)
-                _log.info("policy in force", extra={"fields": {"version": seen}})
+
+    async def _take(self, stored: StoredPolicy) -> None:
+        """Puts a version in force, unless it is broken: then the last good one stays."""
+        name = f"policy version {stored.version}"
+        try:
+            state = await asyncio.to_thread(self._compile, stored.text, name, stored.version)
+        except PolicyErrors as errors:
+            self.last_error = str(errors)
+            fields = {"version": stored.version, "errors": str(errors)}
+            _log.error("policy not taken", extra={"fields": fields})
+            return
+        self.last_error = ""
+        self._state = state
+        for listener in self._listeners:
+            listener(state)
+        _log.info("policy in force", extra={"fields": {"version": stored.version}})
 
 
 def _credentials(providers: Mapping[str, Provider], env: Mapping[str, str]) -> dict[str, Credential | None]:
