@@ -175,6 +175,18 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
     assert broken == []
 
 
+def test_every_page_can_be_found_from_the_readme() -> None:
+    found, todo = set(), [ROOT / "README.md"]
+    while todo:
+        page = todo.pop()
+        if page in found or page.suffix != ".md" or not page.is_file():
+            continue
+        found.add(page)
+        todo += [(page.parent / link.partition("#")[0]).resolve() for link in links(page)]
+    lost = set(MARKDOWN) - found - {page for page in MARKDOWN if "evidence" in page.parts}
+    assert {str(page.relative_to(ROOT)) for page in lost} == set()
+
+
 @pytest.mark.parametrize("command", ["start", "test", ".ci/run", "bench/run", "scripts/lock.sh"])
 def test_commands_can_be_run(command: str) -> None:
     path = ROOT / command

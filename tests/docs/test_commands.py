@@ -1,9 +1,11 @@
 """Each command in an `sh` block of the docs is run, page by page and in order, as a reader would type it.
 
 A page gets a folder, a home and a gateway of its own. Every line is run by bash as it stands, save for the gateway's
-address, and for the few in `_OTHERWISE`, which say what is run in their place and why.
+address, for a coding tool that would wait for its user, and for the few in `_OTHERWISE`, which say what is run in
+their place and why.
 """
 
+import json
 import os
 import re
 import shlex
@@ -21,6 +23,7 @@ from tests.documents import MARKDOWN, ROOT, fenced
 from tests.gateway import BIN, RunningGateway, clean_environment, running_gateway
 
 PAGES = [page for page in MARKDOWN if fenced(page, "sh")]
+_TOOL = re.compile(r"way (claude|codex|gemini|opencode)\b(.*)")
 
 
 class Reader:
@@ -29,14 +32,19 @@ class Reader:
     def __init__(self, folder: Path, gateway: RunningGateway) -> None:
         self.folder = folder
         self.gateway = gateway
+        self._signed_in = False
         home = folder / "home"
         home.mkdir(parents=True)
+        subprocess.run(
+            ["git", "init", "--quiet", str(folder)], check=False
+        )  # Codex works in repositories only
         path = [home / ".local" / "bin", BIN, TOOLS_BIN, os.environ["PATH"]]
         self.environment = clean_environment(
             HOME=str(home),
             PWD=str(folder),
             PATH=os.pathsep.join(map(str, path)),
             WAYSTATION_DATA=str(gateway.data),
+            GEMINI_CLI_TRUST_WORKSPACE="true",
             **STAY_HERE,
         )
 
@@ -52,6 +60,21 @@ class Reader:
         )
         assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
         assert "Traceback" not in done.stdout + done.stderr, f"{line}\n{done.stdout}{done.stderr}"
+
+    def starts_tool(self, name: str, rest: str) -> None:
+        """A real tool, signed in before; one that would wait for its user is only asked for its version."""
+        if not os.access(TOOLS_BIN / name, os.X_OK):
+            warnings.warn(f"`way {name}` not tried: it is not installed, run ./test", stacklevel=1)
+            return
+        self.sign_in()
+        self.types(f"way {name}{rest or ' --version'}")
+
+    def sign_in(self) -> None:
+        """What the page in the browser does when its button is pressed."""
+        if not self._signed_in:
+            self._signed_in = True
+            link = json.loads(self.gateway.command("sign-in-link", "--json").stdout)["url"]
+            self.types(f"way login --link {shlex.quote(link)}")
 
     def starts(self, line: str) -> None:
         """A command that runs until it is stopped: it must come so far as to print its address."""
@@ -96,15 +119,7 @@ def _install(reader: Reader) -> None:
         warnings.warn("/install not tried: curl is not here", stacklevel=1)
     else:
         reader.types(f"curl -fsS {reader.gateway.url}/install | sh")
-    # What the page in the browser does when its button is pressed.
-    reader.types(f"way login --link {shlex.quote(reader.gateway.welcome)}")
-
-
-def _claude(reader: Reader) -> None:
-    if not os.access(TOOLS_BIN / "claude", os.X_OK):
-        warnings.warn("`way claude` not tried: it is not installed, run ./test", stacklevel=1)
-        return
-    reader.types("way claude --version")  # without that it would wait for its user
+    reader.sign_in()
 
 
 def _script_then_rehearsal(reader: Reader) -> None:
@@ -124,7 +139,6 @@ _OTHERWISE: dict[str, Callable[[Reader], None] | None] = {
     "./test": None,  # is what runs this test
     "git pull": None,  # has no remote to pull from here
     "curl -fsS http://127.0.0.1:8080/install | sh": _install,
-    "way claude": _claude,
     "waystation serve": lambda reader: reader.starts("waystation serve --port 0"),
     "waystation serve --database postgresql://waystation@db.example/waystation": None,  # tests/store runs on one
     "waystation policy rollback 1": _roll_back,
@@ -149,10 +163,14 @@ def reader(tmp_path: Path) -> Iterator[Reader]:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_the_commands_of_the_page_work(page: Path, reader: Reader) -> None:
     for line in _lines(page):
-        if line not in _OTHERWISE:
+        if line in _OTHERWISE:
+            instead = _OTHERWISE[line]
+            if instead is not None:
+                instead(reader)
+        elif found := _TOOL.fullmatch(line):
+            reader.starts_tool(found[1], found[2])
+        else:
             reader.types(line)
-        elif instead := _OTHERWISE[line]:
-            instead(reader)
 
 
 def test_every_exception_is_still_in_a_page() -> None:
