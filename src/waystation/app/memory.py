@@ -6,6 +6,7 @@ import sys
 
 # From glibc's malloc.h; mallopt(3).
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
+_LARGEST_THRESHOLD = 32 << 20  # glibc refuses a larger one on 64-bit machines (HEAP_MAX_SIZE / 2)
 _GIB, _64_MIB = 1 << 30, 64 << 20
 
 
@@ -26,7 +27,7 @@ def keep_large_blocks() -> bool:
         return False
     mallopt.argtypes = (ctypes.c_int, ctypes.c_int)
     results = (
-        mallopt(_M_MMAP_THRESHOLD, _GIB // 2),
+        mallopt(_M_MMAP_THRESHOLD, _LARGEST_THRESHOLD),
         mallopt(_M_TRIM_THRESHOLD, _GIB),
         mallopt(_M_TOP_PAD, _64_MIB),
     )
