@@ -28,7 +28,7 @@ from waystation.identity import OPERATOR
 from waystation.ledger.queries import open_usage
 from waystation.model import Wire
 from waystation.policy import default_policy
-from waystation.rehearsal import RehearsalServer, rehearsal_thread
+from waystation.rehearsal import RehearsalServer, Script, rehearsal_thread
 from waystation.store import open_store
 
 Row = dict[str, Any]
@@ -125,13 +125,29 @@ def staged(
     *words: str,
     policy: Callable[[str], str] = lambda url: default_policy({}, url),
     env: Mapping[str, str] | None = None,
+    script: Script = Script(),  # noqa: B008 - frozen
 ) -> Iterator[Stage]:
     """`policy` makes the document from the provider's URL; `words` go to `waystation serve`."""
-    with rehearsal_thread(keyless=True) as provider:
+    with rehearsal_thread(script, keyless=script.keys is None) as provider:
         document = folder / "policy.yaml"
         document.write_text(policy(provider.url))
         with running_gateway(folder / "data", "--policy", str(document), *words, env=env) as gateway:
             yield Stage(gateway, provider, sign_in(gateway.url, gateway.welcome))
+
+
+def keyed_policy(url: str, reference: str) -> str:
+    """Providers of three vendors' kinds, played by the rehearsal server at `url`, each with that credential."""
+    kinds = {"anth": "anthropic", "oai": "openai", "goog": "google"}
+    paths = {"anth": "/anthropic", "oai": "/openai/v1", "goog": "/gemini"}
+    providers = "".join(
+        f"  {name}: {{kind: {kind}, base_url: '{url}{paths[name]}', credential: '{reference}'}}\n"
+        for name, kind in kinds.items()
+    )
+    models = "".join(
+        f"  '{pattern}': {{routes: [{{provider: {name}}}]}}\n"
+        for pattern, name in (("claude-*", "anth"), ("gpt-*", "oai"), ("text-*", "oai"), ("gemini-*", "goog"))
+    )
+    return f"version: 1\nproviders:\n{providers}models:\n{models}"
 
 
 def sign_in(url: str, link: str) -> Tokens:
