@@ -5,6 +5,7 @@ it. Deadlines are kept by whoever owns the handler (`relay.watch`), which ends a
 """
 
 import asyncio
+import logging
 import ssl
 from collections import deque
 from collections.abc import Callable
@@ -16,6 +17,8 @@ import httptools
 import msgspec
 
 from waystation.relay.downstream import Header
+
+_log = logging.getLogger("waystation.relay")
 
 
 class Lost(StrEnum):
@@ -316,15 +319,21 @@ class OriginPool:
                 _, connection = await self._loop.create_connection(
                     lambda: UpstreamConnection(self), origin.host, origin.port, ssl=self._context()
                 )
-        except ssl.SSLCertVerificationError:
+        except ssl.SSLCertVerificationError as error:
+            self._tell("certificate not trusted", error.verify_message)
             call.lost(Lost.UNTRUSTED)
-        except (OSError, TimeoutError):
+        except (OSError, TimeoutError) as error:
+            self._tell("provider not reached", str(error) or type(error).__name__)
             call.lost(Lost.UNREACHABLE)
         else:
             if call.finished:  # the tool went away meanwhile: keep the connection for the next
                 self.put_back(connection)
             else:
                 connection.send(call, fresh=True)
+
+    def _tell(self, what: str, why: str) -> None:
+        fields = {"host": self.origin.host, "port": self.origin.port, "reason": why[:200]}
+        _log.warning(what, extra={"fields": fields})
 
     def _context(self) -> ssl.SSLContext | None:
         if not self.origin.tls:
