@@ -107,11 +107,13 @@ class Laptop:
             XDG_STATE_HOME=str(home / ".local" / "state"),
             PATH=f"{TOOLS_BIN}{os.pathsep}{os.environ['PATH']}",
             TERM="dumb",
+            TMPDIR=str(home / "tmp"),
             IS_SANDBOX="1",  # as root, Claude Code runs without permission prompts only in a sandbox
             GEMINI_CLI_TRUST_WORKSPACE="true",
             **STAY_HERE,
         )
-        (home / ".gemini").mkdir(parents=True)
+        (home / "tmp").mkdir(parents=True)
+        (home / ".gemini").mkdir()
         (home / ".gemini" / "settings.json").write_text(json.dumps(_GEMINI_STAYS_HERE))
 
     def way(self, *words: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
