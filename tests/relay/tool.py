@@ -75,6 +75,13 @@ class Answer:
         assert text in self.body, self.body
         return self
 
+    async def raw(self) -> bytes:
+        """The next bytes as they come, for who reads more than one answer; they are not parsed."""
+        async with asyncio.timeout(20):
+            data = await self._reader.read(65536)
+        self.closed = not data
+        return data
+
     async def at_least(self, size: int) -> "Answer":
         """Reads until so many bytes of the body have come, or the answer is over."""
         async with asyncio.timeout(20):

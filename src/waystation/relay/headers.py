@@ -1,9 +1,13 @@
 """What may cross the gateway: request headers by allow-list, response headers by deny-list."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from waystation.relay.downstream import Header
 from waystation.relay.tools import identify_tool
+
+if TYPE_CHECKING:
+    from waystation.relay.dispatch import Dispatch
 
 _OUT_EXACT = frozenset(
     (
@@ -58,6 +62,9 @@ _BACK_DROP = frozenset(
     )
 )
 
+_OURS = b"x-waystation-"
+"""What is told in such headers is told by this gateway: a provider (or a gateway behind us) has no say in it."""
+
 _TOKEN_HEADERS = (b"x-api-key", b"x-goog-api-key", b"api-key")
 _SESSION_HEADERS = (b"x-claude-code-session-id", b"session-id", b"x-session-id", b"session_id")
 
@@ -94,9 +101,11 @@ class RequestHead:
     a listener may use one of these for as long as they stay the same.
     """
 
-    __slots__ = ("coding", "headers", "outbound", "token", "tool", "tool_session", "upgrade")
+    __slots__ = ("coding", "dispatch", "headers", "outbound", "token", "tool", "tool_session", "upgrade")
 
     def __init__(self, headers: list[Header]) -> None:
+        self.dispatch: Dispatch | None = None
+        """What the latest request with this head was sent by; the next one's is mostly the same."""
         self.headers = headers
         """As they came, names in lower case, without content-length."""
         self.token = b""
@@ -155,7 +164,7 @@ def inbound(
     provider_id = b""
     for name, value in headers:
         key = name.lower()
-        if key in _BACK_DROP:
+        if key in _BACK_DROP or key.startswith(_OURS):
             continue
         if key == id_header or key in (b"request-id", b"x-request-id"):
             provider_id = provider_id or value
