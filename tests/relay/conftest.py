@@ -43,7 +43,9 @@ class Ledger:
         self.rows: list[Attempt] = []
         self._changed = asyncio.Event()
 
-    def begin(self, begin: Begin) -> None:
+    def begin_later(self, attempt_id: str, started_us: int, record: Callable[[], Begin]) -> None:
+        begin = record()
+        assert (begin.attempt_id, begin.started_us) == (attempt_id, started_us)
         self.begun.append(begin)
 
     def settle(self, attempt: Attempt) -> None:

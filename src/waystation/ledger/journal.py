@@ -7,6 +7,7 @@ import fcntl
 import os
 import time
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -67,7 +68,7 @@ class Journal:
         self._backlog_limit = backlog_bytes
         self._price = price
         self._encode = msgspec.msgpack.Encoder().encode
-        self._young: dict[str, Begin] = {}  # begun, no begin record yet
+        self._young: dict[str, tuple[int, Callable[[], Begin]]] = {}  # begun, no begin record yet
         self._traced: dict[str, Begin] = {}  # begun, with a begin record in the active segment
         self._recent: set[str] = set()
         self._less_recent: set[str] = set()
@@ -157,7 +158,11 @@ class Journal:
 
     def begin(self, b: Begin) -> None:
         """Note that an attempt is in flight. Costs a dictionary entry, unless it stays for long."""
-        self._young[b.attempt_id] = b
+        self._young[b.attempt_id] = (b.started_us, lambda: b)
+
+    def begin_later(self, attempt_id: str, started_us: int, record: Callable[[], Begin]) -> None:
+        """The same, for a record that is only made if it is needed: few attempts last long enough."""
+        self._young[attempt_id] = (started_us, record)
 
     def settle(self, a: Attempt) -> None:
         """Count an attempt, once: a second settlement of it is ignored. Never raises OSError."""
@@ -194,9 +199,9 @@ class Journal:
         if self._young and not self._backlog:
             now = time.time_ns() // 1000 if now_us is None else now_us
             due: list[str] = []
-            for attempt_id, begin in self._young.items():
+            for attempt_id, (started_us, _) in self._young.items():
                 # A clock set back makes ages negative; then write rather than wait for it to catch up.
-                if 0 <= now - begin.started_us < LONG_US or len(due) == _BEGINS_PER_TICK:
+                if 0 <= now - started_us < LONG_US or len(due) == _BEGINS_PER_TICK:
                     break
                 due.append(attempt_id)
             self._trace(due)
@@ -297,10 +302,11 @@ class Journal:
 
     def _trace(self, attempt_ids: list[str]) -> None:
         for attempt_id in attempt_ids:
-            begin = self._young[attempt_id]
+            begin = self._young[attempt_id][1]()
             if not self._append(BEGIN, self._encode(begin)):
                 return
-            self._traced[attempt_id] = self._young.pop(attempt_id)
+            self._traced[attempt_id] = begin
+            del self._young[attempt_id]
 
     # Segments
 

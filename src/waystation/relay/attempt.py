@@ -20,7 +20,7 @@ from waystation.model import (
     UsageSource,
     Wire,
 )
-from waystation.policy import Endpoint
+from waystation.relay.dispatch import Labels, labels
 from waystation.relay.downstream import Header
 from waystation.relay.headers import inbound
 from waystation.wire import (
@@ -64,58 +64,18 @@ def outgoing_body(wire: Wire, facts: RequestFacts, route: Route, body: bytes) ->
     return body
 
 
-def request_head(
-    endpoint: Endpoint, query: bytes, credential: Header | None, headers: bytes, length: int
-) -> bytes:
-    """The head of the request to the provider. The credential is the gateway's own; the tool's is not in it."""
-    lines = [
-        b"POST ",
-        endpoint.target_with(query),
-        b" HTTP/1.1\r\nhost: ",
-        endpoint.authority,
-        b"\r\n",
-        headers,
-    ]
-    for name, value in endpoint.headers:
-        lines += (name, b": ", value, b"\r\n")
-    if credential is not None:
-        lines += (credential[0], b": ", credential[1], b"\r\n")
-    # identity: the stream must be readable as it passes, and a tool's own preference is not the provider's (E08)
-    lines.append(b"accept-encoding: identity\r\ncontent-length: %d\r\n\r\n" % length)
-    return b"".join(lines)
-
-
 # -------------------------------------------------------------------- rows
 def begin_record(x: "Exchange") -> Begin:
-    principal, facts, route = x.principal, x.facts, x.route
-    assert principal is not None
-    assert facts is not None
-    assert route is not None
-    groups, cost_center = x.relay.standing(x.plan, principal)
+    """What a crash would leave of the present attempt."""
+    counted = x.address.operation is Operation.COUNT_TOKENS
     return Begin(
-        f"{x.request_id}.{x.attempt}",
+        x.attempt_id,
         x.request_id,
         x.attempt,
         int(x.started_wall * 1e6),
-        principal.id,
-        principal.name,
-        groups,
-        cost_center,
-        principal.session,
-        principal.device,
-        x.tool[0],
-        x.tool[1],
-        x.tool_session,
-        x.address.surface,
-        x.address.wire,
-        x.address.operation or "",
-        facts.model,
-        route.id,
-        route.provider.id,
-        route.model,
-        facts.stream,
+        *x.labels,
         x.bytes_in,
-        0 if x.address.operation is Operation.COUNT_TOKENS else estimate_tokens(len(x.body)),
+        0 if counted else _estimated_input(x),
         x.plan.version,
     )
 
@@ -134,49 +94,30 @@ def settled_record(
         cost, version = (
             (0, "") if usage.source is UsageSource.ABSENT else relay.price(route, usage, x.started_wall)
         )
-    elapsed = relay.now() - x.request.arrived
-    return _row(
-        x,
-        attempt=x.attempt,
-        ended=x.started_wall + elapsed,
-        route=route,
-        usage=usage,
-        cost=cost,
-        price_version=version,
-        status=x.status,
-        outcome=outcome,
-        ended_by=ended_by,
-        finish_reason=finish_reason,
-        error=error,
-        decision=x.rule,
-    )
+    return _row(x, x.labels, usage, cost, version, x.status, outcome, ended_by, finish_reason, error, x.rule)
 
 
 def refused_record(x: "Exchange", refusal: Refusal, status: int) -> Attempt:
     """The row of a request that never left: attempt 0, no tokens, no cost, and the rule that decided."""
+    x.attempt_id = f"{x.request_id}.0"
     return _row(
         x,
-        attempt=0,
-        ended=x.relay.wall_clock(),
-        route=None,
-        usage=_NOTHING,
-        cost=0,
-        price_version="",
-        status=status,
-        outcome=Outcome.REFUSED,
-        ended_by=EndedBy.GATEWAY,
-        finish_reason="",
-        error=refusal.kind,
-        decision=refusal.rule,
+        labels(x, None),
+        _NOTHING,
+        0,
+        "",
+        status,
+        Outcome.REFUSED,
+        EndedBy.GATEWAY,
+        "",
+        refusal.kind,
+        refusal.rule,
     )
 
 
 def _row(
     x: "Exchange",
-    *,
-    attempt: int,
-    ended: float,
-    route: Route | None,
+    who: Labels,
     usage: Usage,
     cost: int | None,
     price_version: str,
@@ -187,33 +128,14 @@ def _row(
     error: str,
     decision: str,
 ) -> Attempt:
-    principal, facts = x.principal, x.facts
-    assert principal is not None
-    assert facts is not None
-    groups, cost_center = x.relay.standing(x.plan, principal)
+    started = x.started_wall
     return Attempt(
-        f"{x.request_id}.{attempt}",
+        x.attempt_id,
         x.request_id,
-        attempt,
-        int(x.started_wall * 1e6),
-        int(ended * 1e6),
-        principal.id,
-        principal.name,
-        groups,
-        cost_center,
-        principal.session,
-        principal.device,
-        x.tool[0],
-        x.tool[1],
-        x.tool_session,
-        x.address.surface,
-        x.address.wire,
-        x.address.operation or "",
-        facts.model,
-        route.id if route else "",
-        route.provider.id if route else "",
-        route.model if route else "",
-        facts.stream,
+        x.attempt,
+        int(started * 1e6),
+        int((started + x.relay.now() - x.request.arrived) * 1e6),
+        *who,
         usage.input,
         usage.cache_read,
         usage.cache_write_5m,
