@@ -10,12 +10,13 @@ the last byte of its answer goes out: what a tool has seen finished is in the jo
 
 from collections.abc import Sequence
 
-from waystation.model import EndedBy, Operation, Outcome, Principal, Refusal, RefusalKind, Route, Usage
+from waystation.model import Begin, EndedBy, Operation, Outcome, Principal, Refusal, RefusalKind, Route, Usage
 from waystation.policy import Endpoint
 from waystation.relay import attempt as attempts
 from waystation.relay.addresses import Address
 from waystation.relay.answer import LOST, Answer, ErrorAnswer, WholeAnswer
 from waystation.relay.core import Relay
+from waystation.relay.dispatch import NOBODY, Dispatch, Labels
 from waystation.relay.downstream import Downstream, Header, Request
 from waystation.relay.local import answer_locally
 from waystation.relay.stream import StreamAnswer
@@ -32,6 +33,7 @@ class Exchange:
         "_tried",
         "address",
         "attempt",
+        "attempt_id",
         "body",
         "bytes_in",
         "bytes_out",
@@ -41,6 +43,7 @@ class Exchange:
         "down",
         "facts",
         "head_sent",
+        "labels",
         "last_read",
         "plan",
         "principal",
@@ -83,6 +86,8 @@ class Exchange:
         self.route: Route | None = None
         self.rule = ""
         self.attempt = 0
+        self.attempt_id = ""
+        self.labels: Labels = NOBODY
         self.settled = True  # no attempt is open
         self.done = False  # the answer is complete, or nobody waits for it any more
         self.head_sent = False
@@ -170,27 +175,29 @@ class Exchange:
         return self._tried < min(len(self.routes), self.relay.settings.max_attempts)
 
     def _send(self, route: Route, endpoint: Endpoint) -> None:
-        relay = self.relay
+        relay, head = self.relay, self.request.head
         assert self.facts is not None
         self.route = route
+        dispatch = head.dispatch
+        if dispatch is None or not dispatch.fits(self, route):
+            dispatch = head.dispatch = Dispatch(self, route, endpoint)
         body = attempts.outgoing_body(self.address.wire, self.facts, route, self.body)
-        head = attempts.request_head(
-            endpoint,
-            self.request.query,
-            self.credentials[route.provider.id],
-            self.request.head.outbound,
-            len(body),
-        )
+        self.labels = dispatch.labels
         self.attempt += 1
+        self.attempt_id = f"{self.request_id}.{self.attempt}"
         self.settled = False
         self.status = 0
-        self.unsent = False
         self._reply = None
+        self.unsent = False
         self.upstream_id = self.content_encoding = b""
         self.last_read = relay.now()
         relay.active.add(self)
-        relay.recorder.begin(attempts.begin_record(self))
-        self._call = relay.pool(endpoint, route.provider.verify_tls).call(head, body, self)
+        relay.recorder.begin_later(self.attempt_id, self.started_us, self.begin_record)
+        self._call = dispatch.pool.call(dispatch.head + b"%d\r\n\r\n" % len(body), body, self)
+
+    def begin_record(self) -> Begin:
+        """Asked for by the journal if the attempt is still under way after a while."""
+        return attempts.begin_record(self)
 
     # ---------------------------------------------------------------- what the provider does
     def on_upstream_head(self, status: int, headers: list[Header]) -> None:
@@ -375,6 +382,10 @@ class Exchange:
 
     def forget_request(self) -> None:
         self.body = self.request.body = b""
+
+    @property
+    def started_us(self) -> int:
+        return int(self.started_wall * 1e6)
 
     @property
     def seen(self) -> int:
