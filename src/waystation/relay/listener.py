@@ -21,6 +21,7 @@ from waystation.relay.downstream import Header, Request
 from waystation.relay.exchange import Exchange
 from waystation.relay.greet import address_refusal, greeting, wants_upgrade
 from waystation.relay.headers import RequestHead
+from waystation.relay.known import KnownHead
 
 _CLOSE = b"connection: close\r\n"
 _PIPELINE_LIMIT = 32
@@ -44,6 +45,7 @@ class RelayProtocol(HttpToolsProtocol):
         self._incoming: _Incoming | None = None
         self._queue: deque[_Incoming] = deque()
         self._head: bytes = b""
+        self._raw = b""  # the read being parsed, if it begins with the message that is being parsed
         self._length = b""
         self._request_head: RequestHead | None = (
             None  # of the latest request; the next one's is mostly the same
@@ -54,6 +56,9 @@ class RelayProtocol(HttpToolsProtocol):
         self._idle_since = 0.0
         self._is_relay = False
         self._ignoring = False  # what still comes on this connection; it closes after the answer in flight
+        self._between = True  # the parser is between two messages
+        self._known: KnownHead | None = None
+        self._missing = 0  # body bytes still to come of a request whose head was known
 
     # ---------------------------------------------------------------- receiving
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn narrows it so
@@ -62,8 +67,53 @@ class RelayProtocol(HttpToolsProtocol):
         self._message_since = self.loop.time()
 
     def data_received(self, data: bytes) -> None:
+        if self._missing:
+            data = self._take_body(data)
+            if not data:
+                return
+        elif self._known is not None and self._between and self._exchange is None and not self._queue:
+            request = self._known.read(data, self.relay.settings.max_body)
+            if request is not None and (self.cycle is None or self.cycle.response_complete):
+                self._take_known(*request)
+                return
         self._message_since = self.loop.time()
+        self._raw = data if self._between else b""
         super().data_received(data)
+        self._raw = b""
+
+    def _take_known(self, length: int, part: bytes) -> None:
+        """A request whose head is, byte for byte, one that the parser has passed on this very connection."""
+        known = self._known
+        assert known is not None
+        request = Request(known.method, known.path, known.query, known.head, b"", self.loop.time())
+        incoming = _Incoming(request, keep_alive=True)
+        self._decide(incoming)  # the token may have expired since
+        if incoming.refusal is None:
+            incoming.parts.append(part)
+        self._missing = length - len(part)
+        if self._missing:
+            self._incoming = incoming
+            self._message_since = request.arrived
+        else:
+            self._accept(incoming)
+
+    def _take_body(self, data: bytes) -> bytes:
+        """More of the body of a request whose head was known; returns what comes after it."""
+        incoming, missing = self._incoming, self._missing
+        assert incoming is not None
+        rest = data[missing:] if len(data) > missing else b""
+        if rest:
+            data = data[:missing]
+        self._missing = missing - len(data)
+        if incoming.refusal is None:
+            incoming.parts.append(data)
+        if self._missing:
+            self._message_since = self.loop.time()
+        else:
+            self._incoming = None
+            self._message_since = 0.0
+            self._accept(incoming)
+        return rest
 
     def _unsupported_upgrade_warning(self) -> None:
         """The refusal has gone out already (426); it is no news for the log."""
@@ -93,6 +143,7 @@ class RelayProtocol(HttpToolsProtocol):
         self.headers = []
         self._length = b""
         self._incoming = None
+        self._between = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
         name = name.lower()
@@ -123,6 +174,8 @@ class RelayProtocol(HttpToolsProtocol):
         self._is_relay = True
         incoming = self._incoming = _Incoming(request, keep_alive=self.parser.should_keep_alive())
         self._decide(incoming)
+        if incoming.keep_alive and request.http_version == "1.1" and not self.expect_100_continue:
+            self._known = KnownHead.of(self._raw, request, self._length)
         if incoming.refusal is None and self.expect_100_continue and self._exchange is None:
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
@@ -175,6 +228,8 @@ class RelayProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         incoming = self._incoming
         self._message_since = 0.0
+        self._between = True
+        self._raw = b""  # what follows in this read is another message
         if incoming is None:
             if not self._ignoring:
                 super().on_message_complete()
