@@ -17,6 +17,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from email.message import Message
 from pathlib import Path
 from typing import Any
 
@@ -201,7 +202,7 @@ def free_port() -> int:
 @dataclasses.dataclass(frozen=True)
 class Fetched:
     status: int
-    headers: Mapping[str, str]
+    headers: Message
     body: bytes
 
     @property

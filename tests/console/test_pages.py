@@ -141,7 +141,7 @@ def test_over_plain_http_the_cookie_still_works(home: Identity, client: TestClie
     ],
 )
 def test_a_form_from_elsewhere_is_refused(
-    client: TestClient, home: Identity, fields: dict[str, str], headers: dict[str, str]
+    client: TestClient, home: Identity, fields: dict[str, Any], headers: dict[str, str]
 ) -> None:
     path = link_path(home)
     page = client.get(path)
@@ -204,7 +204,7 @@ def test_consent_leads_back_to_way_with_a_working_code(client: TestClient, home:
 
 @pytest.mark.parametrize("fields", [{"decision": "deny"}, {}])
 def test_without_a_yes_the_computer_is_turned_away(
-    client: TestClient, home: Identity, fields: dict[str, str]
+    client: TestClient, home: Identity, fields: dict[str, Any]
 ) -> None:
     enter(client, home)
     response = submit(client, client.get("/oauth/authorize", params=authorize_query()), **fields)

@@ -85,7 +85,11 @@ def two_routes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stage
 async def test_a_tool_that_leaves_before_its_provider_was_reached_costs_nothing(tmp_path: Path) -> None:
     """The connection is not up yet (here: its TLS), so the provider has not heard of the request."""
     async with AsyncExitStack() as stack:
-        mute = await asyncio.start_server(lambda reader, writer: reader.read(), "127.0.0.1", 0)
+
+        async def say_nothing(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+            await reader.read()
+
+        mute = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
         stack.push_async_callback(mute.wait_closed)
         stack.callback(mute.close)
         port = mute.sockets[0].getsockname()[1]

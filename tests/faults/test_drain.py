@@ -40,7 +40,7 @@ async def test_a_drain_lets_streams_finish_and_counts_them(tmp_path: Path) -> No
                 assert ending in answer.body
         assert stage.gateway.process.wait(30) == 0, stage.gateway.log.read_text()[-3000:]
         rows = lake_rows(stage.gateway.data)
-        assert sorted(row["request_id"] for row in rows) == sorted(_id(answer) for answer in answers)
+        assert sorted(row["request_id"] for row in rows) == sorted(str(_id(answer)) for answer in answers)
         assert {row["outcome"] for row in rows} == {"complete"}
         assert not (stage.gateway.data / "gateway.json").exists()
 

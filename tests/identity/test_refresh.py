@@ -94,7 +94,7 @@ def test_parallel_refreshes_get_one_successor(reopen: OpenStore, clock: Clock) -
     token = sign_in(homes[0]).refresh_token
     for _ in range(3):
         with ThreadPoolExecutor(8) as pool:
-            given = list(pool.map(lambda n, token=token: refresh(homes[n % 2], token), range(8)))  # type: ignore[misc]
+            given = list(pool.map(lambda n, token=token: refresh(homes[n % 2], token), range(8)))
         assert len({tokens.refresh_token for tokens in given}) == 1
         assert all(isinstance(homes[1].verifier.verify(t.access_token.encode()), Principal) for t in given)
         token = given[0].refresh_token

@@ -200,6 +200,6 @@ def test_a_service_token_works_for_an_hour_at_most(home: Identity, clock: Clock)
     assert issued.expires_at == int(clock.time) + 3600
     principal = home.verifier.verify(issued.access_token.encode())
     assert not isinstance(principal, Refusal)
-    assert (principal.kind, principal.groups) == (PrincipalKind.SERVICE, {"build"})
+    assert (principal.kind, principal.groups) == (PrincipalKind.SERVICE, frozenset({"build"}))
     home.service.end_session(issued.session_id, by=OPERATOR)
     assert isinstance(home.verifier.verify(issued.access_token.encode()), Refusal)

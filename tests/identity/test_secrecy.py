@@ -7,6 +7,7 @@ from starlette.testclient import TestClient
 
 from tests.identity_fixture import REDIRECT, VERIFIER, bearer, code_for, sign_in, who
 from waystation.identity import OPERATOR, Caller, Identity, OAuthError
+from waystation.store.database import EngineDatabase
 
 LINK = "urn:waystation:one-time-link"
 DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
@@ -86,8 +87,10 @@ def test_an_unforeseen_error_shows_nothing_of_the_statement(
     home: Identity, client: TestClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     """SQLAlchemy would put a failing statement's values into its message: they are switched off."""
-    home.service._store._database.engine.dispose()  # type: ignore[union-attr]
-    with home.service._store._database.write() as connection:
+    database = home.service._store._database
+    assert isinstance(database, EngineDatabase)
+    database.engine.dispose()
+    with database.write() as connection:
         connection.exec_driver_sql("DROP TABLE refresh_tokens")
     with pytest.raises(Exception, match="refresh_tokens") as raised:
         home.service.refresh.redeem({"client_id": "way", "refresh_token": "wsr_canary"})

@@ -4,6 +4,7 @@ import hashlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -28,7 +29,13 @@ from waystation.store import (
 
 def _session(store: Store, session_id: str, user_name: str = "ada@example.com", **changes: int) -> Session:
     user = store.users.find(user_name) or store.users.add(user_name, at=1)
-    values = {"created_at": 100, "used_at": 100, "idle_seconds": 50, "expires_at": 1000} | changes
+    values: dict[str, Any] = {
+        "created_at": 100,
+        "used_at": 100,
+        "idle_seconds": 50,
+        "expires_at": 1000,
+        **changes,
+    }
     return Session(
         id=session_id, user_id=user.id, user_name=user.name, client="way", device="", address="", **values
     )

@@ -1,6 +1,7 @@
 """One value changes, and nothing else."""
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -22,8 +23,8 @@ indents = st.sampled_from([None, 1, 2, "\t"])
 
 def expected(data: dict[str, object]) -> dict[str, object] | None:
     """`data` with our value in it, None where something else is in the way."""
-    result = json.loads(json.dumps(data))
-    here = result
+    result: dict[str, object] = json.loads(json.dumps(data))
+    here: Any = result
     for key in KEYS[:-1]:
         here = here.setdefault(key, {})
         if not isinstance(here, dict):

@@ -67,9 +67,11 @@ def test_the_callback_takes_no_answer_but_its_own() -> None:
 def test_an_answer_of_another_gateway_is_thrown_away(
     here: Laptop, double: Double, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        Callback, "wait", lambda self, seconds: setattr(self, "issuer", "https://evil.example") or "c"
-    )
+    def from_elsewhere(self: Callback, seconds: float) -> str:
+        self.issuer = "https://evil.example"
+        return "c"
+
+    monkeypatch.setattr(Callback, "wait", from_elsewhere)
     monkeypatch.setattr(login, "_open_quietly", lambda page: None)
     monkeypatch.setenv("BROWSER", "x")
     with pytest.raises(WayError, match="another gateway"):
