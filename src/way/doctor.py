@@ -155,7 +155,7 @@ def _token(found: Session) -> list[Check]:
     theirs = _at(fields, "gateway", "version")
     if theirs and theirs != __version__:
         said = f"way is {__version__}, the gateway {theirs}"
-        advice = f"run `curl -fsSL {found.gateway}/install | sh`"
+        advice = f"run `curl -fsS {found.gateway}/install | sh`"
         checks.append(Check("version", "warn", said, advice))
     elif theirs:
         checks.append(Check("version", "ok", f"way and gateway are both {theirs}"))

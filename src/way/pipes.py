@@ -101,6 +101,11 @@ class Pipe(asyncio.Protocol):
                 self.transport.resume_reading()
         return chunk
 
+    @property
+    def waiting(self) -> int:
+        """Bytes that have arrived and were not read."""
+        return self._size
+
     def put_back(self, data: bytes) -> None:
         if data:
             self._chunks.appendleft(data)

@@ -310,6 +310,8 @@ class Exchange:
             if taken < len(data):
                 upstream.abort()  # it says more than one answer
                 return LAST
+        if self._body.done:
+            await asyncio.wait([sending], timeout=1.0)  # its last write may be about to return
         complete = sending.done() and sending.exception() is None
         if complete and not body.until_close and b"close" not in answer.tokens(b"connection"):
             pool.give_back(upstream)

@@ -39,7 +39,7 @@ class Upstream:
         now = time.monotonic()
         while self._idle and not new:
             pipe = self._idle.pop()
-            if pipe.gone or now - pipe.idle_since > _IDLE:
+            if pipe.gone or pipe.waiting or now - pipe.idle_since > _IDLE:
                 pipe.abort()
                 continue
             return pipe, True

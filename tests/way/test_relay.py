@@ -400,6 +400,33 @@ async def test_a_kept_connection_that_was_closed_meanwhile_is_replaced() -> None
         assert [request.body for request in seen] == [b"a", b"bc"]
 
 
+async def test_what_a_gateway_says_unasked_is_not_taken_for_the_next_answer() -> None:
+    said = asyncio.Event()
+    answers = 0
+
+    async def script(reader: Reader, writer: Writer) -> None:
+        nonlocal answers
+        await read_request(reader)
+        answers += 1
+        writer.write(ok(b"%d" % answers))
+        await writer.drain()
+        await asyncio.sleep(0.05)  # long enough to be a message of its own
+        writer.write(ok(b"unasked"))
+        await writer.drain()
+        said.set()
+        await reader.read()
+
+    async with bench(script) as b:
+        client = await b.connect()
+        await client.send()
+        assert (await client.answer())[1] == b"1"
+        await said.wait()
+        await asyncio.sleep(0.05)
+        await client.send()
+        assert (await client.answer())[1] == b"2"
+        assert b.connections == 2
+
+
 async def test_a_new_connection_that_gives_no_answer_is_not_tried_again() -> None:
     async def script(reader: Reader, writer: Writer) -> None:
         await read_request(reader)

@@ -1,6 +1,6 @@
 """`/install`: how `way` gets onto a laptop, from the gateway that it is to talk to.
 
-    curl -fsSL https://gateway/install | sh
+    curl -fsS https://gateway/install | sh
     irm https://gateway/install.ps1 | iex
 
 The program is the installed `way` package as one archive, built once at start. Its bytes depend only on its
