@@ -233,3 +233,15 @@ def test_numbers_go_on_where_they_ended(tmp_path: Path) -> None:
 def test_settling_on_a_closed_journal_is_a_plain_error(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="not open"):
         Journal(tmp_path, "n").settle(attempt(1))
+
+
+def test_several_rows_at_once_are_kept_in_order_and_once_each(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, "n")
+    journal.open()
+    journal.settle(attempt(1))
+    journal.settle_all([attempt(2), attempt(1), attempt(3, output_tokens=10**30), attempt(4)])
+    journal.settle_all([attempt(5)])
+    journal.settle_all([])
+    assert (journal.settled, journal.duplicates) == (5, 1)
+    journal.close()
+    assert [row.attempt_id for row in kept(tmp_path)] == [attempt(n).attempt_id for n in range(1, 6)]

@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -48,9 +48,10 @@ class Ledger:
         assert (begin.attempt_id, begin.started_us) == (attempt_id, started_us)
         self.begun.append(begin)
 
-    def settle(self, attempt: Attempt) -> None:
-        assert attempt.attempt_id not in {row.attempt_id for row in self.rows}, "settled twice"
-        self.rows.append(attempt)
+    def settle_all(self, attempts: Sequence[Attempt]) -> None:
+        for attempt in attempts:
+            assert attempt.attempt_id not in {row.attempt_id for row in self.rows}, "settled twice"
+            self.rows.append(attempt)
         self._changed.set()
 
     async def wait_for(self, count: int) -> list[Attempt]:

@@ -125,7 +125,7 @@ class WholeAnswer(Answer):
         if not x.head_sent:
             x.send_head(x.status, headers, len(body))
         if rest:
-            x.down.send_body(rest)
+            x.send_body(rest)
         x.finish()
 
     def _read(self, body: bytes) -> BodyReading | None:

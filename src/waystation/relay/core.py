@@ -5,7 +5,7 @@ import itertools
 import os
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
@@ -37,7 +37,7 @@ class Recorder(Protocol):
 
     def begin_later(self, attempt_id: str, started_us: int, record: Callable[[], Begin]) -> None: ...
 
-    def settle(self, attempt: Attempt) -> None: ...
+    def settle_all(self, attempts: Sequence[Attempt]) -> None: ...
 
 
 Pricer = Callable[[Route, Usage, float], tuple[int | None, str]]
@@ -111,6 +111,7 @@ class Relay:
         """Connections from tools, so that one that sends its request drop by drop is closed."""
         self.draining = False
         self.rng = random.Random()  # noqa: S311  # spreads load by weight; nothing secret hangs on it
+        self._settled: list[tuple[Attempt, Exchange]] = []
         self._standings: dict[str, tuple[Plan, Principal, tuple[tuple[str, ...], str]]] = {}
         self._origins: dict[tuple[str, int, bool, bool], OriginPool] = {}
         self._id_prefix = "req_" + os.urandom(8).hex()
@@ -123,6 +124,27 @@ class Relay:
     def new_request_id(self) -> str:
         """Unique across processes and restarts: 64 random bits a process, then a counter."""
         return f"{self._id_prefix}{next(self._id_count):08x}"
+
+    def settle(self, row: Attempt, exchange: "Exchange") -> None:
+        """Records a row before anything more of its exchange goes out.
+
+        Rows of one turn of the event loop go to the journal in one write, and then the last bytes of all
+        their answers go out: a write for each would cost more than everything else that is done for it.
+        """
+        exchange.cork()
+        self._settled.append((row, exchange))
+        if len(self._settled) == 1:
+            self.loop.call_soon(self.flush)
+
+    def flush(self) -> None:
+        """Writes what has been settled, and lets the answers go."""
+        settled, self._settled = self._settled, []
+        if not settled:
+            return
+        self.recorder.settle_all([row for row, _ in settled])
+        for row, exchange in settled:
+            self.metrics.count(row)
+            exchange.uncork()
 
     def identify(self, request: Request, address: Address) -> Principal | Refusal:
         return self.admission.identify(request, address.surface)
@@ -170,4 +192,5 @@ class Relay:
             await asyncio.sleep(0.01)
 
     def close(self) -> None:
+        self.flush()
         self.pools.close()

@@ -8,7 +8,8 @@ Nothing is retried after the first byte has gone to the tool. Every attempt is s
 the last byte of its answer goes out: what a tool has seen finished is in the journal.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from waystation.model import Begin, EndedBy, Operation, Outcome, Principal, Refusal, RefusalKind, Route, Usage
 from waystation.policy import Endpoint
@@ -29,6 +30,7 @@ class Exchange:
 
     __slots__ = (
         "_call",
+        "_corked",
         "_reply",
         "_tried",
         "address",
@@ -42,6 +44,7 @@ class Exchange:
         "done",
         "down",
         "facts",
+        "gone",
         "head_sent",
         "labels",
         "last_read",
@@ -90,6 +93,7 @@ class Exchange:
         self.labels: Labels = NOBODY
         self.settled = True  # no attempt is open
         self.done = False  # the answer is complete, or nobody waits for it any more
+        self.gone = False  # the tool has hung up
         self.head_sent = False
         self.status = 0
         self.response_headers: list[Header] = []
@@ -99,6 +103,7 @@ class Exchange:
         self.upstream_id = b""
         self.last_read = request.arrived
         self._call: UpstreamCall | None = None
+        self._corked: list[Callable[[], None]] | None = None
         self._reply: Answer | None = None
         self._tried = 0
 
@@ -262,6 +267,7 @@ class Exchange:
     # ---------------------------------------------------------------- what the tool does
     def client_gone(self) -> None:
         """The tool hung up. The provider is told to stop; what was seen is metered (E45)."""
+        self.gone = True
         if self.done:
             return
         self.done = True
@@ -319,11 +325,31 @@ class Exchange:
     # ---------------------------------------------------------------- what goes out
     def send_head(self, status: int, headers: Sequence[Header], length: int | None) -> None:
         self.head_sent = True
-        self.down.send_head(status, headers, length)
+        if self._corked is None:
+            self.down.send_head(status, headers, length)
+        else:
+            self._corked.append(partial(self.down.send_head, status, headers, length))
 
     def forward(self, data: bytes) -> None:
         self.bytes_out += len(data)
-        self.down.send_body(data)
+        self.send_body(data)
+
+    def send_body(self, data: bytes) -> None:
+        if self._corked is None:
+            self.down.send_body(data)
+        else:
+            self._corked.append(partial(self.down.send_body, data))
+
+    def cork(self) -> None:
+        """What goes out from now on waits until the row just settled is in the journal."""
+        if self._corked is None:
+            self._corked = []
+
+    def uncork(self) -> None:
+        waiting, self._corked = self._corked, None
+        if waiting and not self.gone:
+            for send in waiting:
+                send()
 
     def first_byte(self) -> None:
         """Content is about to reach the tool for the first time."""
@@ -335,7 +361,7 @@ class Exchange:
         status, headers, body = refusal_response(self.address.wire, refusal, self.request_id)
         self.relay.metrics.refusals[(self.address.surface, refusal.kind)] += 1
         if self.attempt == 0 and self.principal is not None and self.facts is not None:
-            self.relay.recorder.settle(attempts.refused_record(self, refusal, status))
+            self.relay.settle(attempts.refused_record(self, refusal, status), self)
         attempts.log_refusal(self, refusal, status)
         self.answer(status, headers, body)
 
@@ -359,19 +385,24 @@ class Exchange:
         assert not self.settled
         self.settled = True
         row = attempts.settled_record(self, outcome, ended_by, usage, finish_reason, error)
-        self.relay.recorder.settle(row)
-        self.relay.metrics.count(row)
+        self.relay.settle(row, self)
 
     def finish(self) -> None:
         self.done = True
         self.relay.active.discard(self)
-        self.down.finish()
+        self._at_last(self.down.finish)
 
     def cut(self) -> None:
         """Ends the connection in mid-answer: the only honest end where the protocol has no word for it."""
         self.done = True
         self.relay.active.discard(self)
-        self.down.abort()
+        self._at_last(self.down.abort)
+
+    def _at_last(self, end: Callable[[], None]) -> None:
+        if self._corked is None:
+            end()
+        else:
+            self._corked.append(end)
 
     def abort_call(self) -> None:
         """Tells the provider to stop, if it is still at it."""

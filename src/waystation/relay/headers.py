@@ -146,6 +146,28 @@ class RequestHead:
         it is called: only names on the allow-list do (S13: our token is never passed on)."""
 
 
+_KEEP, _DROP, _ID, _ENCODING, _CACHING = range(5)
+_returns: dict[bytes, int] = {}
+
+
+def _return(name: bytes) -> int:
+    """What a response header is to us. Remembered, but not without bound, as the request headers are."""
+    if name in _BACK_DROP or name.startswith(_OURS):
+        kind = _DROP
+    elif name in (b"request-id", b"x-request-id"):
+        kind = _ID
+    elif name == b"content-encoding":
+        kind = _ENCODING
+    elif name in (b"cache-control", b"x-accel-buffering"):
+        kind = _CACHING
+    else:
+        kind = _KEEP
+    if len(_returns) >= _MEANINGS_LIMIT:
+        _returns.clear()
+    _returns[name] = kind
+    return kind
+
+
 def inbound(
     headers: Sequence[Header],
     request_id: bytes,
@@ -162,17 +184,18 @@ def inbound(
     """
     kept: list[Header] = []
     provider_id = b""
-    for name, value in headers:
-        key = name.lower()
-        if key in _BACK_DROP or key.startswith(_OURS):
-            continue
-        if key == id_header or key in (b"request-id", b"x-request-id"):
-            provider_id = provider_id or value
-        elif (decoded and key == b"content-encoding") or (
-            stream and key in (b"cache-control", b"x-accel-buffering")
-        ):
-            continue
-        kept.append((key, value))
+    for pair in headers:  # names are in lower case
+        name = pair[0]
+        kind = _returns.get(name)
+        if kind is None:
+            kind = _return(name)
+        if kind == _KEEP:
+            kept.append(pair)
+        elif kind == _ID:
+            provider_id = provider_id or pair[1]
+            kept.append(pair)
+        elif (kind == _ENCODING and not decoded) or (kind == _CACHING and not stream):
+            kept.append(pair)
     if not provider_id:
         kept.append((id_header, request_id))
     kept.append((b"x-waystation-request-id", request_id))

@@ -95,7 +95,7 @@ class StreamAnswer(Answer):
             self._last_write = now
             x.bytes_out += len(beat)
             x.relay.metrics.keepalives += 1
-            x.down.send_body(beat)
+            x.send_body(beat)
 
     def _end_well(self, rest: bytes) -> None:
         x = self.x

@@ -77,50 +77,73 @@ _message = msgspec.json.Decoder(_Message)
 class UsageReader:
     """Merges usage field by field over all events; of each field the last value that is not null wins."""
 
-    __slots__ = ("_fields", "_iterations", "_w1h", "_w5m")
+    __slots__ = (
+        "_iterations",
+        "_output",
+        "_read",
+        "_reasoning",
+        "_searches",
+        "_seen",
+        "_speed",
+        "_tier",
+        "_uncached",
+        "_w1h",
+        "_w5m",
+        "_written",
+    )
 
     def __init__(self) -> None:
-        self._fields: dict[str, Any] = {}
+        self._seen = False
+        self._uncached = self._read = self._output = self._reasoning = self._searches = 0
+        self._tier = self._speed = ""
+        self._written: int | None = None
         self._w5m: int | None = None
         self._w1h: int | None = None
         self._iterations: list[_Iteration] = []
 
     def read(self, usage: _Usage) -> None:
-        fields = self._fields
-        for name in _PLAIN_FIELDS:
-            value = getattr(usage, name)
-            if value is not None:
-                fields[name] = value
+        if usage.input_tokens is not None:
+            self._uncached, self._seen = usage.input_tokens, True
+        if usage.cache_read_input_tokens is not None:
+            self._read, self._seen = usage.cache_read_input_tokens, True
+        if usage.cache_creation_input_tokens is not None:
+            self._written, self._seen = usage.cache_creation_input_tokens, True
+        if usage.output_tokens is not None:
+            self._output, self._seen = usage.output_tokens, True
+        if usage.service_tier is not None:
+            self._tier, self._seen = usage.service_tier, True
+        if usage.speed is not None:
+            self._speed, self._seen = usage.speed, True
         if usage.cache_creation is not None:
-            if usage.cache_creation.ephemeral_5m_input_tokens is not None:
-                self._w5m = usage.cache_creation.ephemeral_5m_input_tokens
-            if usage.cache_creation.ephemeral_1h_input_tokens is not None:
-                self._w1h = usage.cache_creation.ephemeral_1h_input_tokens
+            self._read_writes(usage.cache_creation)
         if usage.output_tokens_details is not None:
-            fields["reasoning"] = usage.output_tokens_details.thinking_tokens or 0
+            self._reasoning, self._seen = usage.output_tokens_details.thinking_tokens or 0, True
         if usage.server_tool_use is not None and usage.server_tool_use.web_search_requests is not None:
-            fields["searches"] = usage.server_tool_use.web_search_requests
+            self._searches, self._seen = usage.server_tool_use.web_search_requests, True
         if usage.iterations is not None:
             self._iterations = usage.iterations
 
+    def _read_writes(self, split: _CacheCreation) -> None:
+        if split.ephemeral_5m_input_tokens is not None:
+            self._w5m, self._seen = split.ephemeral_5m_input_tokens, True
+        if split.ephemeral_1h_input_tokens is not None:
+            self._w1h, self._seen = split.ephemeral_1h_input_tokens, True
+
     def usage(self, *, final: bool) -> Usage | None:
-        fields = self._fields
-        if not fields and self._w5m is None and self._w1h is None:
+        if not self._seen:
             return None
-        write_5m, write_1h, mismatch = _split_writes(
-            fields.get("cache_creation_input_tokens"), self._w5m, self._w1h
-        )
+        write_5m, write_1h, mismatch = _split_writes(self._written, self._w5m, self._w1h)
         total = Usage(
-            input=fields.get("input_tokens", 0),
-            cache_read=fields.get("cache_read_input_tokens", 0),
-            cache_write_5m=write_5m,
-            cache_write_1h=write_1h,
-            output=fields.get("output_tokens", 0),
-            reasoning=min(fields.get("reasoning", 0), fields.get("output_tokens", 0)),
-            web_searches=fields.get("searches", 0),
-            tier="fast" if fields.get("speed") == "fast" else fields.get("service_tier", ""),
-            source=UsageSource.PROVIDER if final else UsageSource.PARTIAL,
-            mismatch=mismatch,
+            self._uncached,
+            self._read,
+            write_5m,
+            write_1h,
+            self._output,
+            min(self._reasoning, self._output),
+            self._searches,
+            "fast" if self._speed == "fast" else self._tier,
+            UsageSource.PROVIDER if final else UsageSource.PARTIAL,
+            mismatch,
         )
         for iteration in self._iterations:
             # "A `compaction` entry's tokens are not included in the top-level `usage` fields" (SDK,
@@ -128,16 +151,6 @@ class UsageReader:
             if iteration.type == "compaction":
                 total = _with_iteration(total, iteration)
         return total
-
-
-_PLAIN_FIELDS = (
-    "input_tokens",
-    "cache_read_input_tokens",
-    "cache_creation_input_tokens",
-    "output_tokens",
-    "service_tier",
-    "speed",
-)
 
 
 def _split_writes(total: int | None, w5m: int | None, w1h: int | None) -> tuple[int, int, bool]:
