@@ -43,10 +43,11 @@ def _ids(count: int) -> list[str]:
     plan=st.lists(st.sampled_from(["whole", "part", "refuse"]), max_size=40),
     error=st.sampled_from([errno.ENOSPC, errno.EIO]),
     segment_bytes=st.sampled_from([1_200, 1 << 20]),
+    at_once=st.integers(1, 6),
 )
 @settings(max_examples=30, deadline=None)
 def test_whatever_the_disk_refuses_every_record_is_kept_once_and_in_order(
-    tmp_path_factory: pytest.TempPathFactory, plan: list[str], error: int, segment_bytes: int
+    tmp_path_factory: pytest.TempPathFactory, plan: list[str], error: int, segment_bytes: int, at_once: int
 ) -> None:
     directory = tmp_path_factory.mktemp("journal")
     kept = Journal(directory, "n", segment_bytes=segment_bytes)
@@ -55,8 +56,8 @@ def test_whatever_the_disk_refuses_every_record_is_kept_once_and_in_order(
         patch.setattr(journal, "_RETRY_S", 0.0)
         patch.setattr(os, "write", FaultyDisk(os.write, iter(plan), error))
         kept.begin(begin(500))
-        for number in range(20):
-            kept.settle(attempt(number))
+        for first in range(0, 20, at_once):
+            kept.settle_all([attempt(number) for number in range(first, min(first + at_once, 20))])
             kept.tick(START_US + 60_000)
         for _ in range(60):
             kept.tick(START_US + 60_000)
