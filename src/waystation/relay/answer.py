@@ -114,8 +114,8 @@ class WholeAnswer(Answer):
             return
         headers = [] if x.head_sent else self._headers()  # also finds the provider's id, for the row
         rest = parts[-1] if x.head_sent and parts else body
-        x.bytes_out += len(rest)
         x.first_byte()
+        x.bytes_out += len(rest)
         usage = reading.usage if reading is not None else None
         if error is not None:
             x.settle(Outcome.UPSTREAM_ERROR, EndedBy.PROVIDER, usage, "", error.type)
@@ -125,7 +125,7 @@ class WholeAnswer(Answer):
         if not x.head_sent:
             x.send_head(x.status, headers, len(body))
         if rest:
-            x.send_body(rest)
+            x.send_counted(rest)
         x.finish()
 
     def _read(self, body: bytes) -> BodyReading | None:

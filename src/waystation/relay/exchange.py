@@ -332,13 +332,15 @@ class Exchange:
 
     def forward(self, data: bytes) -> None:
         self.bytes_out += len(data)
-        self.send_body(data)
-
-    def send_body(self, data: bytes) -> None:
         if self._corked is None:
             self.down.send_body(data)
         else:
             self._corked.append(partial(self.down.send_body, data))
+
+    def send_counted(self, data: bytes) -> None:
+        """As `forward`, for bytes that the row, which came before them, has counted already."""
+        self.bytes_out -= len(data)
+        self.forward(data)
 
     def cork(self) -> None:
         """What goes out from now on waits until the row just settled is in the journal."""

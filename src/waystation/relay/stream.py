@@ -93,9 +93,8 @@ class StreamAnswer(Answer):
         elif now - self._last_write > settings.keepalive_after and tap.at_boundary and not tap.terminal:
             beat = keepalive(x.address.wire)
             self._last_write = now
-            x.bytes_out += len(beat)
             x.relay.metrics.keepalives += 1
-            x.send_body(beat)
+            x.forward(beat)
 
     def _end_well(self, rest: bytes) -> None:
         x = self.x
