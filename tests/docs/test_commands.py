@@ -35,9 +35,8 @@ class Reader:
         self._signed_in = False
         home = folder / "home"
         home.mkdir(parents=True)
-        subprocess.run(
-            ["git", "init", "--quiet", str(folder)], check=False
-        )  # Codex works in repositories only
+        if shutil.which("git"):  # Codex works in repositories only
+            subprocess.run(["git", "init", "--quiet", str(folder)], check=True)
         path = [home / ".local" / "bin", BIN, TOOLS_BIN, os.environ["PATH"]]
         self.environment = clean_environment(
             HOME=str(home),
