@@ -1,6 +1,7 @@
 """Every refusal reaches the tool in its own protocol's shape, with one sentence to act on."""
 
 import json
+import re
 
 import pytest
 
@@ -301,3 +302,36 @@ async def test_rows_carry_the_groups_and_cost_centre_that_the_policy_adds(kind: 
             (row,) = gateway.ledger.rows
     assert row.groups == ("eng", "payments")
     assert row.cost_center == "R&D"  # the directory's word goes before the policy's
+
+
+_OPENCODE_RETRIES = re.compile(
+    r"429|500|502|503|504|524"
+    r"|rate increased too quickly|rate[ _-]?limit|too many requests|overloaded|service[ _-]unavailable"
+    r"|internal[ _]error|internal server error|server[ _-]error|provider[ _-]returned[ _-]error"
+    r"|terminated|fetch failed|failed to fetch|network[-_\s]error|upstream connect|connection (?:error|refused|lost)"
+    r"|try your request again|retry your request|resource[ _]exhausted"
+    r"|\btry again (?:later|in\b)|\b(?:currently|temporarily) at capacity\b",
+    re.IGNORECASE,
+)
+"""What makes OpenCode 1.18.33 ask again, up to five times, wherever it stands in an error's body; from its bundle."""
+
+
+@pytest.mark.parametrize(("path", "body"), SURFACES)
+async def test_a_policy_refusal_holds_nothing_that_looks_like_a_busy_provider(
+    path: str, body: dict[str, object], kind: str
+) -> None:
+    path = path.replace("gemini-2.5-pro", "mistake-9")
+    if "model" in body:
+        body = body | {"model": "mistake-9"}
+    async with open_relay(policy_text("http://127.0.0.1:9"), kind=kind) as gateway:
+        for _ in range(20):  # the request's id is in the body, and different each time
+            answer = await ask(gateway.port, path, body)
+            assert answer.status == 400
+            assert not _OPENCODE_RETRIES.search(answer.body.decode()), answer.body
+
+
+async def test_request_ids_are_letters_and_all_different(kind: str) -> None:
+    async with open_relay(policy_text("http://127.0.0.1:9"), kind=kind) as gateway:
+        made = [gateway.relay.new_request_id() for _ in range(3000)]
+    assert len(set(made)) == 3000
+    assert not any(re.search(r"\d", each) for each in made)
