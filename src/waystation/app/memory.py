@@ -37,10 +37,10 @@ def keep_large_blocks() -> bool:
 def collect_garbage_less() -> None:
     """Lets the cyclic collector rest. Call it once, when everything that lives as long as the process is made.
 
-    What exists now is never looked at again (`gc.freeze`), and a look at the young objects comes after 50,000
+    What exists now is never looked at again (`gc.freeze`), and a look at the young objects comes after 10,000
     allocations instead of 700: a request leaves no cycles behind, so a look is work for nothing (measured at
     3 to 4 % of the relay's time), and with thousands of streams open a full look is a pause that all of them feel.
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
+    gc.set_threshold(10_000, 50, 100)
