@@ -113,7 +113,7 @@ def _start(data: Path, words: Sequence[str], env: Mapping[str, str]) -> RunningG
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=out,
-            env=dict(env),
+            env={**env, "PYTHONFAULTHANDLER": "1"},
         )
     give_up = time.monotonic() + _PATIENCE
     while time.monotonic() < give_up and process.poll() is None:
@@ -122,6 +122,9 @@ def _start(data: Path, words: Sequence[str], env: Mapping[str, str]) -> RunningG
             if _ready(told["url"]):
                 return RunningGateway(told["url"], told.get("welcome") or "", data, log, process)
         time.sleep(0.05)  # until it answers; there is nothing to wait on
+    process.send_signal(signal.SIGABRT)  # Python's fault handler says where each thread is
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(5)
     process.kill()
     process.wait()
     raise AssertionError(f"the gateway did not become ready:\n{log.read_text(errors='replace')[-4000:]}")

@@ -81,9 +81,12 @@ async def test_a_control_database_that_is_away_stops_no_request(tmp_path: Path, 
         renewal = fetch(f"{stage.url}/oauth/token", data=form)
         assert renewal.status == 503
         assert "postgres" not in renewal.body.decode().lower()
+        log = stage.gateway.log.read_text()
+        assert log.count('"policy not read"') == 1, "an outage is told once, not at each look"
         line.mend()
         await asyncio.to_thread(eventually, lambda: fetch(f"{stage.url}/readyz").json["store"] == "ok")
         assert fetch(f"{stage.url}/oauth/token", data=form).status == 200
+        assert fetch(f"{stage.url}/readyz").json["policy"] == before["policy"]
         rows = Counter(row["request_id"] for row in stage.rows())
         assert max(rows.values()) == 1
         assert {one.request_id for one in seen} < set(rows)

@@ -11,7 +11,7 @@ from waystation import policy
 from waystation.model import AuthScheme, Provider
 from waystation.policy import Plan, PolicyErrors
 from waystation.pricing import PriceBook
-from waystation.store import Store, StoredPolicy
+from waystation.store import Store, StoredPolicy, StoreUnreachable
 from waystation.vault import SecretUnavailable, resolve
 
 _log = logging.getLogger("waystation.policy")
@@ -86,11 +86,12 @@ class PlanKeeper:
 
     async def watch(self) -> None:
         """Looks twice a second whether another process has changed anything, and if so at the policy."""
-        seen, changes = self.plan.version, -1
+        seen, changes, away = self.plan.version, -1, False
         while True:
             await asyncio.sleep(_POLL_SECONDS)
             try:
                 now = await asyncio.to_thread(self._store.changes)
+                away = False
                 if now == changes:
                     continue
                 stored = await asyncio.to_thread(self._store.policies.current)
@@ -98,10 +99,15 @@ class PlanKeeper:
                     seen = stored.version
                     await self._take(stored)
                 changes = now
+            except StoreUnreachable:
+                if not away:  # once an outage; the last plan stays in force meanwhile
+                    _log.warning(
+                        "policy not read", extra={"fields": {"reason": "the database does not answer"}}
+                    )
+                away = True
             except Exception as error:
-                # The database may be away for a while: the last plan stays in force.
                 self.last_error = type(error).__name__
-                _log.warning("policy not read", extra={"fields": {"error": type(error).__name__}})
+                _log.exception("policy not read")
 
     async def _take(self, stored: StoredPolicy) -> None:
         """Puts a version in force, unless it is broken: then the last good one stays."""

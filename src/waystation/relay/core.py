@@ -152,7 +152,8 @@ class Relay:
             return
         self.recorder.settle_all([row for row, _ in settled])
         for row, exchange in settled:
-            self.metrics.count(row)
+            if row.attempt:  # a request refused before any attempt is counted as a refusal
+                self.metrics.count(row)
             exchange.uncork()
 
     def identify(self, request: Request, address: Address) -> Principal | Refusal:
