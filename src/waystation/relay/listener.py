@@ -48,7 +48,7 @@ class RelayProtocol(HttpToolsProtocol):
         self._raw = b""  # the read being parsed, if it begins with the message that is being parsed
         self._length = b""
         self._request_head: RequestHead | None = (
-            None  # of the latest request; the next one's is mostly the same
+            None  # the latest request's; the next one's is mostly the same
         )
         self._chunked = False
         self._close_after = False
@@ -85,6 +85,7 @@ class RelayProtocol(HttpToolsProtocol):
         """A request whose head is, byte for byte, one that the parser has passed on this very connection."""
         known = self._known
         assert known is not None
+        self._unset_keepalive_if_required()
         request = Request(known.method, known.path, known.query, known.head, b"", self.loop.time())
         incoming = _Incoming(request, keep_alive=True)
         self._decide(incoming)  # the token may have expired since
