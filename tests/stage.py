@@ -27,7 +27,7 @@ from tests.relay.tool import request_bytes
 from waystation import identity
 from waystation.identity import OPERATOR
 from waystation.ledger.queries import open_usage
-from waystation.model import Wire
+from waystation.model import PrincipalKind, Wire
 from waystation.policy import default_policy
 from waystation.rehearsal import RehearsalServer, Script, rehearsal_thread
 from waystation.store import open_store
@@ -102,15 +102,29 @@ class Stage:
 
     def visitor(self, name: str) -> "Stage":
         """The same, as somebody else who has just signed in; they are added if need be."""
-        store = open_store(self.gateway.data)
-        try:
-            service = identity.build(store, base_url=self.url, agents=lambda _: {}).service
-            if store.users.find(name) is None:
+        with self.identity(self.url) as (service, known):
+            if name not in known:
                 service.add_user(name, by=OPERATOR)
             link = service.sign_in_link(name, by=OPERATOR).url
+        return dataclasses.replace(self, tokens=sign_in(self.url, link))
+
+    def service(self, name: str, *, lifetime: int, made_for: str = "") -> "Stage":
+        """The same, as a service account with a token for so many seconds (and for another gateway's address)."""
+        with self.identity(made_for or self.url) as (service, known):
+            if name not in known:
+                service.add_user(name, by=OPERATOR, kind=PrincipalKind.SERVICE)
+            minted = service.service_token(name, by=OPERATOR, lifetime=lifetime)
+        return dataclasses.replace(self, tokens=Tokens(minted.access_token, ""))
+
+    @contextlib.contextmanager
+    def identity(self, base_url: str) -> Iterator[tuple[identity.IdentityService, set[str]]]:
+        """The gateway's people, by its files, as the operator's commands have them; and their names."""
+        store = open_store(self.gateway.data)
+        try:
+            service = identity.build(store, base_url=base_url, agents=lambda _: {}).service
+            yield service, {user.name for user in service.users(by=OPERATOR)}
         finally:
             store.close()
-        return dataclasses.replace(self, tokens=sign_in(self.url, link))
 
     def rows(self) -> list[Row]:
         return ledger_rows(self.gateway.data)

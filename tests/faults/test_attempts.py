@@ -1,32 +1,46 @@
 """Exactly one ledger row for each attempt at a provider, whatever happens on either side."""
 
 import asyncio
+import json
+import uuid
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests.faults.traffic import WIRES, Call, Seen, every_fault, make
-from tests.relay.tool import sent
+from tests.rehearsal.asking import body
+from tests.relay.tool import request_bytes, sent
 from tests.stage import Row, Stage, eventually, fetch, staged
 from waystation.model import Wire
 from waystation.policy import default_policy
-from waystation.rehearsal import RehearsalServer, Step, rehearsal_thread
+from waystation.rehearsal import RehearsalServer, Step, When, rehearsal_thread
 from waystation.rehearsal.serve import Recorded
 
 pytestmark = pytest.mark.faults
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def listener(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     with staged(tmp_path_factory.mktemp("attempts"), "--lake-interval", "0.5") as running:
         yield running
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
-async def test_E45_whoever_breaks_whatever_each_attempt_has_one_row(stage: Stage, seed: int) -> None:
+@pytest.fixture(scope="module")
+def asgi(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """The fallback, which must keep the same promise."""
+    with staged(tmp_path_factory.mktemp("asgi"), "--lake-interval", "0.5", "--plain-asgi") as running:
+        yield running
+
+
+@pytest.mark.parametrize(("engine", "seed"), [("listener", 1), ("listener", 2), ("asgi", 3)])
+async def test_E45_whoever_breaks_whatever_each_attempt_has_one_row(
+    request: pytest.FixtureRequest, engine: str, seed: int
+) -> None:
+    stage: Stage = request.getfixturevalue(engine)
     stage.provider.requests.clear()
     calls = every_fault(seed)
     seen = await make(stage, calls, at_once=12)
@@ -38,6 +52,46 @@ async def test_E45_whoever_breaks_whatever_each_attempt_has_one_row(stage: Stage
     for one in seen:
         check(one, rows[one.call.marker])
     assert "Traceback" not in stage.gateway.log.read_text()
+
+
+@pytest.mark.parametrize("leaves", [False, True])
+@pytest.mark.parametrize(
+    "fault", ["", "429", "500", "reset", "cut at=content", "stall at=start seconds=0.2", "not-json"]
+)
+async def test_counting_and_embedding_have_a_row_for_each_attempt_too(
+    listener: Stage, fault: str, leaves: bool
+) -> None:
+    stage = listener
+    stage.provider.requests.clear()
+    stage.provider.rehearsal.prompter.clear()
+    if fault:
+        stage.provider.play(Step(when=When(operation=None), faults=(fault,)))
+    marker = uuid.uuid4().hex
+    headers = (stage.auth, ("anthropic-version", "2023-06-01"), ("x-session-id", marker))
+    gemini = "/gemini/v1beta/models/gemini-embedding-001"
+    for path, said in (
+        ("/anthropic/v1/messages/count_tokens", body(Wire.MESSAGES, "hi")),
+        ("/gemini/v1beta/models/gemini-2.5-pro:countTokens", body(Wire.GENERATE, "hi")),
+        ("/openai/v1/embeddings", {"model": "text-embedding-3-small", "input": "hi"}),
+        (f"{gemini}:embedContent", {"content": {"parts": [{"text": "hi"}]}}),
+    ):
+        before = len(stage.provider.requests)
+        async with sent(
+            stage.port, request_bytes("POST", path, json.dumps(said).encode(), headers)
+        ) as answer:
+            if leaves:
+                await asyncio.to_thread(eventually, partial(_has_more_than, stage, before))
+                answer.hang_up()
+            else:
+                await answer.all()
+    await asyncio.to_thread(eventually, lambda: fetch(f"{stage.url}/readyz").json["in_flight"] == 0)
+    rows = [row for row in stage.rows() if row["tool_session"] == marker]
+    assert [row["operation"] for row in rows] == ["count_tokens", "count_tokens", "embed", "embed"]
+    assert {row["attempt"] for row in rows} == {1}
+    assert {row["cost_nano"] for row in rows if row["operation"] == "count_tokens"} == {0}
+    assert len(stage.provider.requests) >= 4
+    if not fault and not leaves:
+        assert {row["outcome"] for row in rows} == {"complete"}
 
 
 @pytest.mark.parametrize(
@@ -108,6 +162,10 @@ async def test_a_tool_that_leaves_before_its_provider_was_reached_costs_nothing(
         row = await asyncio.to_thread(eventually, lambda: next(iter(stage.rows()), None))
     assert (row["outcome"], row["http_status"], row["attempt"]) == ("client_gone", 0, 1)
     assert (row["usage_source"], row["total_tokens"], row["cost_nano"]) == ("absent", 0, 0)
+
+
+def _has_more_than(stage: Stage, count: int) -> bool:
+    return len(stage.provider.requests) > count
 
 
 def unmatched(stage: Stage, calls: Sequence[Call]) -> list[str]:

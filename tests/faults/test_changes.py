@@ -159,6 +159,21 @@ def test_a_session_that_its_owner_ends_is_refused_at_once(stage: Stage) -> None:
     assert visitor.say(Wire.MESSAGES).status == 401
 
 
+async def test_a_token_is_refused_from_the_second_in_which_it_ends(stage: Stage) -> None:
+    """What it let in before goes on: an answer may take longer than a token lives."""
+    brief = stage.service("brief", lifetime=3)
+    slow = brief.request(Wire.CHAT, "[[rehearse: stall seconds=4]] say one two three four five", stream=True)
+    async with sent(stage.port, slow) as under_way:
+        await under_way.head()
+        assert under_way.status == 200
+        assert brief.say(Wire.MESSAGES).status == 200
+        await _until(lambda: brief.say(Wire.MESSAGES).status == 401)
+        assert "expired" in brief.say(Wire.MESSAGES).json["error"]["message"]
+        await under_way.all()
+        assert under_way.complete
+        assert b"[DONE]" in under_way.body
+
+
 def _session(visitor: Stage) -> str:
     me = fetch(f"{visitor.url}/api/v1/me", headers=dict([visitor.auth])).json
     found: str = me["session"]["id"]

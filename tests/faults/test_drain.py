@@ -45,14 +45,23 @@ async def test_a_drain_lets_streams_finish_and_counts_them(tmp_path: Path) -> No
         assert not (stage.gateway.data / "gateway.json").exists()
 
 
-async def test_streams_that_outlast_the_drain_are_ended_in_their_dialect_and_counted(tmp_path: Path) -> None:
-    with staged(tmp_path, "--lake-interval", "600", "--drain-timeout", "1") as stage:
+@pytest.mark.parametrize("how", ["time is up", "a second Ctrl-C"])
+async def test_streams_that_outlast_the_drain_are_ended_in_their_dialect_and_counted(
+    tmp_path: Path, how: str
+) -> None:
+    patience = "1" if how == "time is up" else "600"
+    with staged(tmp_path, "--lake-interval", "600", "--drain-timeout", patience) as stage:
         stalled = stage.request(Wire.MESSAGES, "[[rehearse: stall seconds=60]] long 60", stream=True)
         silent = stage.request(Wire.CHAT, "[[rehearse: stall at=start seconds=60]] long 60")
         async with sent(stage.port, stalled) as begun, sent(stage.port, silent) as unanswered:
             await begun.until(b"content_block_delta")
             await asyncio.to_thread(eventually, lambda: len(stage.provider.requests) == 2)
-            stage.gateway.process.send_signal(signal.SIGTERM)
+            if how == "time is up":
+                stage.gateway.process.send_signal(signal.SIGTERM)
+            else:
+                stage.gateway.process.send_signal(signal.SIGINT)
+                await asyncio.to_thread(eventually, lambda: _refuses(stage.port), "it listens no more")
+                stage.gateway.process.send_signal(signal.SIGINT)
             await begun.all()
             await unanswered.all()
             assert begun.complete
@@ -66,11 +75,12 @@ async def test_streams_that_outlast_the_drain_are_ended_in_their_dialect_and_cou
         assert rows[_id(begun)]["usage_source"] == "partial"
 
 
-def test_a_gateway_with_nothing_to_do_ends_at_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_gateway_with_nothing_to_do_ends_at_once(tmp_path: Path, number: signal.Signals) -> None:
     with staged(tmp_path) as stage:
         answer = fetch(f"{stage.url}/healthz")
         assert answer.status == 200
-        stage.gateway.process.send_signal(signal.SIGTERM)
+        stage.gateway.process.send_signal(number)
         assert stage.gateway.process.wait(10) == 0, stage.gateway.log.read_text()[-3000:]
         assert "Traceback" not in stage.gateway.log.read_text()
 
