@@ -156,6 +156,41 @@ async def test_1xx_and_no_length_answers_of_a_provider_are_understood() -> None:
             assert (answer.status, answer.body) == (200, ANSWER)
 
 
+async def test_a_piece_of_a_chunk_that_looks_like_a_chunk_is_content(kind: str) -> None:
+    async def tricky(_: Received, connection: Connection) -> None:
+        head = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ntransfer-encoding: chunked\r\n\r\n"
+        for piece in (
+            head,
+            b"4\r\nwarm\r\n",
+            b"e\r\nAAAA",
+            b"5\r\nhello\r\n",
+            b"\r\n4\r\ncold\r\n",
+            b"0\r\n\r\n",
+        ):
+            await connection.send(piece)
+            await asyncio.sleep(0.02)  # so that each arrives by itself
+
+    async with (
+        ScriptedProvider(tricky) as provider,
+        open_relay(policy_text(provider.url), kind=kind) as gateway,
+    ):
+        answer = await ask(gateway.port, "/anthropic/v1/messages", MESSAGES)
+    assert answer.body == b"warmAAAA5\r\nhello\r\ncold"
+
+
+@pytest.mark.parametrize("size", [b"0x4", b"+4", b"4_", b" 4", b"zz"])
+async def test_a_providers_chunk_of_no_honest_size_is_not_passed_on(size: bytes) -> None:
+    async def lying(_: Received, connection: Connection) -> None:
+        head = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ntransfer-encoding: chunked\r\n\r\n"
+        for piece in (head, b"4\r\nwarm\r\n", size + b"\r\ncold\r\n", b"0\r\n\r\n"):
+            await connection.send(piece)
+            await asyncio.sleep(0.02)
+
+    async with ScriptedProvider(lying) as provider, open_relay(policy_text(provider.url)) as gateway:
+        answer = await ask(gateway.port, "/anthropic/v1/messages", MESSAGES)
+    assert answer.status == 502
+
+
 async def test_a_graceful_stop_lets_streams_finish() -> None:
     go = asyncio.Event()
 

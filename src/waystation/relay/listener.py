@@ -51,6 +51,7 @@ class RelayProtocol(HttpToolsProtocol):
             None  # the latest request's; the next one's is mostly the same
         )
         self._chunked = False
+        self._bodiless = False  # the answer to a HEAD
         self._close_after = False
         self._message_since = 0.0  # when the message now being received last moved; 0: none is
         self._idle_since = 0.0
@@ -313,7 +314,8 @@ class RelayProtocol(HttpToolsProtocol):
             lines.append(_CLOSE)
         lines.append(b"\r\n")
         self._head = b"".join(lines)
-        if length == 0 or exchange.request.method == b"HEAD":
+        self._bodiless = exchange.request.method == b"HEAD"
+        if length == 0 or self._bodiless:
             self._flush_head()
 
     def _flush_head(self) -> None:
@@ -322,23 +324,23 @@ class RelayProtocol(HttpToolsProtocol):
             self.transport.write(head)
 
     def send_body(self, data: bytes) -> None:
-        if self.transport.is_closing():
+        transport = self.transport
+        if transport.is_closing() or self._bodiless:
             return
-        exchange = self._exchange
-        if exchange is not None and exchange.request.method == b"HEAD":
-            return
-        head, self._head = self._head, b""
+        head = self._head
+        if head:
+            self._head = b""
         if self._chunked:
             if len(data) < _COALESCE_BELOW:
-                self.transport.write(b"%b%x\r\n%b\r\n" % (head, len(data), data))
+                transport.write(b"%b%x\r\n%b\r\n" % (head, len(data), data))
             else:
-                self.transport.writelines((b"%b%x\r\n" % (head, len(data)), data, b"\r\n"))
+                transport.writelines((b"%b%x\r\n" % (head, len(data)), data, b"\r\n"))
         elif not head:
-            self.transport.write(data)
+            transport.write(data)
         elif len(data) < _COALESCE_BELOW:
-            self.transport.write(head + data)
+            transport.write(head + data)
         else:
-            self.transport.writelines((head, data))
+            transport.writelines((head, data))
 
     def finish(self) -> None:
         exchange, self._exchange = self._exchange, None

@@ -129,10 +129,13 @@ class UpstreamConnection(asyncio.Protocol):
 
     __slots__ = (
         "_call",
+        "_chunked",
         "_chunks",
         "_done",
         "_framed",
         "_headers",
+        "_in_chunk",
+        "_in_chunks",
         "_keep_alive",
         "_parser",
         "_pool",
@@ -153,6 +156,8 @@ class UpstreamConnection(asyncio.Protocol):
         self._responding = False  # a byte of a response has come
         self._done = False  # the response's last byte has been parsed
         self._framed = False  # the response says where it ends (length or chunks)
+        self._chunked = False  # the response comes in chunks, and the parser stands between two of them
+        self._in_chunk = self._in_chunks = False
         self._keep_alive = False  # valid once _done: the parser only knows while it is in the message
         self._surplus = False  # more came than was asked for
         self.idle_since = 0.0
@@ -162,6 +167,7 @@ class UpstreamConnection(asyncio.Protocol):
     def send(self, call: UpstreamCall, *, fresh: bool) -> None:
         self._call = call
         self._responding = self._done = self._surplus = False
+        self._chunked = self._in_chunk = self._in_chunks = False
         call.attach(self, fresh=fresh)
         assert self.transport is not None
         if len(call.body) < 16384:
@@ -195,6 +201,13 @@ class UpstreamConnection(asyncio.Protocol):
         if call is None:  # bytes nobody asked for: the connection cannot be trusted any more
             self.close()
             return
+        if self._chunked:
+            body = _one_chunk(data)
+            if body:  # what a provider writes for an event: the parser need not see it
+                if not call.finished:
+                    call.handler.on_upstream_data(body)
+                return
+            self._chunked = False  # until the parser is known to stand between two chunks again
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserCallbackError:
@@ -208,8 +221,12 @@ class UpstreamConnection(asyncio.Protocol):
             chunks, self._chunks = self._chunks, []
             if not call.finished:
                 call.handler.on_upstream_data(chunks[0] if len(chunks) == 1 else b"".join(chunks))
-        if self._done and self._call is not None:
-            self._complete()
+        if self._done:
+            if self._call is not None:
+                self._complete()
+        elif self._responding and not self._in_chunk and data[-2:] == b"\r\n":
+            # The last thing that the parser saw is a chunk's end, or the head's.
+            self._chunked = self._in_chunks
 
     def eof_received(self) -> bool:
         return False  # closes; connection_lost follows
@@ -237,8 +254,11 @@ class UpstreamConnection(asyncio.Protocol):
         if self._surplus:
             return
         name = name.lower()
-        if name == b"content-length" or name == b"transfer-encoding":
+        if name == b"content-length":
             self._framed = True
+        elif name == b"transfer-encoding":
+            self._framed = True
+            self._in_chunks = value.lower() == b"chunked"
         self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
@@ -251,6 +271,12 @@ class UpstreamConnection(asyncio.Protocol):
         if status >= 200 and call is not None and not call.finished:
             call.head = call.body = b""  # a response has begun: nothing will be sent again
             call.handler.on_upstream_head(status, self._headers)
+
+    def on_chunk_header(self) -> None:
+        self._in_chunk = True
+
+    def on_chunk_complete(self) -> None:
+        self._in_chunk = False
 
     def on_body(self, body: bytes) -> None:
         if not self._surplus:
@@ -282,6 +308,26 @@ class UpstreamConnection(asyncio.Protocol):
             self.transport.abort()
         if call is not None:
             call.lost(reason)
+
+
+def _one_chunk(data: bytes) -> bytes:
+    """The content of `data` if that is one whole chunk (RFC 9112 §7.1) without extensions; else empty.
+
+    It is also empty for the last chunk, whose size is zero: the parser has to see that one.
+    """
+    end = data.find(b"\r\n", 1, 10)
+    if end < 0:
+        return b""
+    size = data[:end]
+    if not size.isalnum() or b"x" in size or b"X" in size:  # int() would take 0x10
+        return b""
+    try:
+        length = int(size, 16)
+    except ValueError:
+        return b""
+    if len(data) != end + length + 4 or data[-2:] != b"\r\n":
+        return b""
+    return data[end + 2 : -2]
 
 
 class OriginPool:
