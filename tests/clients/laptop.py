@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.gateway import WAY, RunningGateway, clean_environment
-
-from waystation.ledger.queries import open_usage
+from tests.stage import ledger_rows
 
 STAY_HERE = {
     "DISABLE_AUTOUPDATER": "1",
@@ -140,7 +139,7 @@ class Laptop:
         """`way TOOL …` in a new folder, and what came of it. Fails where it takes longer than LIMIT."""
         folder = self.home / f"project-{len(list(self.home.iterdir()))}"
         folder.mkdir()
-        before = {row["attempt_id"] for row in ledger_rows(self.gateway)}
+        before = {row["attempt_id"] for row in ledger_rows(self.gateway.data)}
         began = time.monotonic()
         process = subprocess.Popen(
             [WAY, *tool.command(prompt, model)],
@@ -166,7 +165,7 @@ class Laptop:
 
     def _new_rows(self, before: set[str]) -> list[dict[str, Any]]:
         self.gateway.wait_until_idle()
-        return [row for row in ledger_rows(self.gateway) if row["attempt_id"] not in before]
+        return [row for row in ledger_rows(self.gateway.data) if row["attempt_id"] not in before]
 
     def replace_access_token(self, token: str) -> None:
         """Puts another access token into the session that `way` keeps, as if it were still good."""
@@ -176,12 +175,3 @@ class Laptop:
         secrets["access_token"] = token
         session["secrets"] = json.dumps(secrets)
         path.write_text(json.dumps(session))
-
-
-def ledger_rows(gateway: RunningGateway) -> list[dict[str, Any]]:
-    """Every row of the gateway's ledger, journal and lake together, by time."""
-    journals = [path for path in (gateway.data / "journal").iterdir() if path.is_dir()]
-    with open_usage(journals, gateway.data / "lake" / "requests") as view:
-        found = view.connection.execute("SELECT * FROM requests ORDER BY started_at, attempt_id")
-        names = [column[0] for column in found.description or ()]
-        return [dict(zip(names, values, strict=True)) for values in found.fetchall()]

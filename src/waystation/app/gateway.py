@@ -135,6 +135,7 @@ class Gateway:
             ssl_keyfile=settings.tls_key,
             ssl_version=ssl.PROTOCOL_TLS_SERVER,
         )
+        _load(config, settings)
         self._server = _Server(config, relay)
         for work in (relay.watch(), home.watch(), keeper.watch()):
             task = loop.create_task(_keep_running(work))
@@ -226,6 +227,17 @@ def _bind(host: str, port: int) -> socket.socket:
         ) from None
     sock.setblocking(False)
     return sock
+
+
+def _load(config: uvicorn.Config, settings: Settings) -> None:
+    """Reads the certificate now, so that nobody is told of a gateway that then cannot serve."""
+    try:
+        config.load()
+    except OSError as error:  # ssl.SSLError is one
+        raise SystemExit(
+            f"Cannot serve https with {settings.tls_certificate} and the key in "
+            f"{settings.tls_key or settings.tls_certificate}: {error.strerror or error}"
+        ) from None
 
 
 def _host(host: str) -> str:

@@ -46,7 +46,12 @@ def _only_listing() -> bool:
     return not words or words[0] not in _COMMANDS
 
 
-app = typer.Typer(cls=_LazyGroup, no_args_is_help=True, add_completion=False)
+app = typer.Typer(
+    cls=_LazyGroup,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,  # they may hold keys
+)
 
 
 def _print_version(wanted: bool) -> None:

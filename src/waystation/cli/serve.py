@@ -54,7 +54,9 @@ def serve(
     import sys
 
     from waystation.app import logs, run
+    from waystation.ledger import JournalBusy
     from waystation.policy import PolicyErrors
+    from waystation.store import StoreError
 
     structured = not sys.stderr.isatty() if log_json is None else log_json
     logs.set_up(log_level, as_json=structured)
@@ -79,6 +81,9 @@ def serve(
     except PolicyErrors as errors:
         typer.echo(str(errors), err=True)
         raise typer.Exit(2) from None
+    except (JournalBusy, StoreError) as error:  # their messages say what to do
+        typer.echo(f"The gateway cannot start: {error}", err=True)
+        raise typer.Exit(1) from None
 
 
 def _own_command() -> str:
