@@ -74,11 +74,12 @@ class LakeWriterProcess:
             self._process = await asyncio.create_subprocess_exec(
                 *self._command,
                 stdin=asyncio.subprocess.DEVNULL,
-                start_new_session=True,  # a signal to our group is ours to pass on, when we are done
             )
             code = await self._process.wait()
             if self._is_stopping():
                 return
-            _log.warning("lake writer ended", extra={"fields": {"exit": code, "restart_in_s": backoff}})
+            # A signal to the whole group (Ctrl-C, a service manager) reaches it before we are told to stop.
+            level = logging.INFO if code in (0, -signal.SIGTERM) else logging.WARNING
+            _log.log(level, "lake writer ended", extra={"fields": {"exit": code, "restart_in_s": backoff}})
             await asyncio.sleep(backoff)
             backoff = min(backoff * 2, _BACKOFF_MAX)

@@ -329,10 +329,20 @@ class Journal:
         self._write_error = None
 
     def _trace(self, attempt_ids: list[str]) -> None:
-        for attempt_id in attempt_ids:
-            begin = self._young[attempt_id][1]()
-            if not self._append(BEGIN, self._encode(begin)):
-                return
+        """Leave begin records, all in one write: each write may have to wait for a disk that is busy."""
+        if not attempt_ids:
+            return
+        begins = {attempt_id: self._young[attempt_id][1]() for attempt_id in attempt_ids}
+        frames = []
+        for begin in begins.values():
+            self._seq += 1
+            frames.append(encode_frame(self._seq, BEGIN, self._encode(begin)))
+        if self._write(b"".join(frames)):
+            self._written_seq = self._seq
+        else:  # one by one as soon as the disk takes them
+            self._backlog.extend(frames)
+            self._backlog_size += sum(map(len, frames))
+        for attempt_id, begin in begins.items():
             self._traced[attempt_id] = begin
             del self._young[attempt_id]
 
