@@ -43,6 +43,8 @@ _ID_HEADERS = {
     Surface.OPENAI: b"x-request-id",
     Surface.GEMINI: b"x-request-id",
 }
+_LONGEST_WORD = 64
+"""Characters of a provider's own word that a row keeps."""
 _NOTHING = Usage(source=UsageSource.ABSENT)
 _SEEN_NOTHING = frozenset((Outcome.UPSTREAM_UNREACHABLE, Outcome.REFUSED))
 
@@ -145,14 +147,14 @@ def _row(
         usage.web_searches,
         usage.source,
         usage.mismatch,
-        usage.tier,
+        usage.tier[:_LONGEST_WORD],
         cost,
         price_version,
         status,
         outcome,
         ended_by,
-        finish_reason,
-        error,
+        finish_reason[:_LONGEST_WORD],
+        error[:_LONGEST_WORD],
         decision,
         int(x.ttft * 1e6) if x.ttft is not None else None,
         x.bytes_in,

@@ -18,6 +18,10 @@ from waystation.model import Attempt
 _TTFT_BOUNDS_US = tuple(int(s * 1e6) for s in (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0))
 
 
+_MOST_CELLS = 2_000
+_OTHER_MODEL = "(other)"
+
+
 class _Cell:
     """The sums of one combination of surface, provider, model and outcome."""
 
@@ -43,7 +47,7 @@ class RelayMetrics(Collector):
         key = (row.surface, row.provider, row.upstream_model, row.outcome)
         cell = self._cells.get(key)
         if cell is None:
-            cell = self._cells[key] = _Cell()
+            cell = self._new_cell(key)
         cell.attempts += 1
         cell.input += row.input_tokens
         cell.cache_read += row.cache_read_tokens
@@ -54,6 +58,15 @@ class RelayMetrics(Collector):
         if ttft is not None:
             self._ttft_counts[bisect_left(_TTFT_BOUNDS_US, ttft)] += 1
             self._ttft_sum_us += ttft
+
+    def _new_cell(self, key: tuple[str, str, str, str]) -> _Cell:
+        """A cell for a combination not seen yet; once there are too many, the one of its kind without a model.
+
+        Where the policy has a pattern, anybody can ask for names without end, and each would be a time series.
+        """
+        if len(self._cells) >= _MOST_CELLS:
+            key = (*key[:2], _OTHER_MODEL, key[3])
+        return self._cells.setdefault(key, _Cell())
 
     def collect(self) -> Iterator[Metric]:
         attempts: defaultdict[tuple[str, str, str], int] = defaultdict(int)

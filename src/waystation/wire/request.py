@@ -13,6 +13,10 @@ NOT_AN_OBJECT = "The request body must be a JSON object."
 NO_MODEL = "The request body names no model; set the field 'model'."
 MODEL_TYPE = "The field 'model' must be a string."
 MODEL_TWICE = "The field 'model' is given twice; name one model."
+LONGEST_MODEL = 256
+"""Characters of a model's name: it goes into the ledger and into memories of past answers."""
+MODEL_LONG = f"The name of the model is longer than {LONGEST_MODEL} characters; no model has such a name."
+_LONGEST_SESSION = 128
 STREAM_TYPE = "The field 'stream' must be true or false."
 TOO_DEEP = "The request body is nested too deeply."
 
@@ -136,7 +140,8 @@ def read_request(
     except RecursionError:
         raise BadBody(TOO_DEEP) from None
     model = model_in_path if model_in_path is not None else _the_one(names)
-
+    if len(model) > LONGEST_MODEL:
+        raise BadBody(MODEL_LONG, param="model")
     stream = stream_in_path
     max_output: int | None = None
     session = ""
@@ -161,6 +166,7 @@ def read_request(
         include_usage = fields.stream_options is not None and fields.stream_options.include_usage is True
     elif wire is Wire.GENERATE and fields.generation_config is not None:
         max_output = fields.generation_config.max_output_tokens
+    session = session[:_LONGEST_SESSION]
     return RequestFacts(wire, operation, model, stream, max_output, session, include_usage, previous)
 
 
