@@ -43,7 +43,11 @@ def test_a_certificate_that_cannot_be_used(tmp_path: Path) -> None:
 def test_a_key_file_that_is_not_ours(tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir(mode=0o700)
-    (data / "master.key").write_bytes(b"not a key")
+    key = data / "master.key"
+    key.write_bytes(b"not a key")
+    key.chmod(0o644)
+    _says(_serve(data), f"chmod 600 {key}")
+    key.chmod(0o600)
     _says(_serve(data), "master key")
 
 
