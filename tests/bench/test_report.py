@@ -66,6 +66,10 @@ def test_the_median_over_rounds_is_kept() -> None:
     assert combine([{"value": 1}, {"value": 9}, {"value": 2}]) == {"value": 2}
 
 
+def test_a_round_without_an_answer_has_no_cost_of_one() -> None:
+    assert combine([{"value": 0}, {"value": 10, "us_cpu": 80}]) == {"value": 5, "us_cpu": 80}
+
+
 def test_only_what_stands_between_the_markers_is_replaced() -> None:
     text = "a\n<!-- b -->\nold\n<!-- e -->\nz\n"
     new = replace_between(text, "<!-- b -->", "<!-- e -->", "new\n")
