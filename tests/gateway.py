@@ -116,12 +116,17 @@ def _start(data: Path, words: Sequence[str], env: Mapping[str, str]) -> RunningG
             env={**env, "PYTHONFAULTHANDLER": "1"},
         )
     give_up = time.monotonic() + _PATIENCE
-    while time.monotonic() < give_up and process.poll() is None:
-        if facts.exists():
-            told = json.loads(facts.read_text())
-            if _ready(told["url"]):
-                return RunningGateway(told["url"], told.get("welcome") or "", data, log, process)
-        time.sleep(0.05)  # until it answers; there is nothing to wait on
+    try:
+        while time.monotonic() < give_up and process.poll() is None:
+            if facts.exists():
+                told = json.loads(facts.read_text())
+                if _ready(told["url"]):
+                    return RunningGateway(told["url"], told.get("welcome") or "", data, log, process)
+            time.sleep(0.05)  # until it answers; there is nothing to wait on
+    except BaseException:  # also a test's own time limit: nobody else would stop it then
+        process.kill()
+        process.wait()
+        raise
     process.send_signal(signal.SIGABRT)  # Python's fault handler says where each thread is
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(5)
