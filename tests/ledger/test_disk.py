@@ -161,3 +161,20 @@ def test_a_real_limit_of_the_system_stops_nobody(tmp_path: Path) -> None:
     assert kept_ids(tmp_path) == _ids(200)
     assert all(path.stat().st_size <= 20_000 for path in segments(tmp_path))
     assert all(scan(p.read_bytes())[-1].end == p.stat().st_size for p in segments(tmp_path))
+
+
+def test_what_is_written_at_the_end_follows_what_still_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With records still waiting at the close, nothing may be written past them: numbers leave no gap."""
+    kept = Journal(tmp_path, "n")
+    kept.open()
+    monkeypatch.setattr(journal, "_RETRY_S", 0.0)
+    with pytest.MonkeyPatch.context() as patch:
+        # The row is refused, and refused again at the close; from then on the disk is well.
+        patch.setattr(os, "write", FaultyDisk(os.write, iter(["refuse", "refuse"]), errno.ENOSPC))
+        kept.settle(attempt(0))
+        kept.begin(begin(500))
+        kept.close()
+    numbers = [frame.seq for path in segments(tmp_path) for frame in scan(path.read_bytes())]
+    assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))

@@ -166,28 +166,16 @@ class Journal:
 
     def settle(self, a: Attempt) -> None:
         """Count an attempt, once: a second settlement of the same attempt is ignored. Never raises OSError."""
-        if self._is_new(a.attempt_id):
-            self._count(self._append(SETTLE, self._row(a)))
-            if self._size >= self._limit:
-                self._rotate()
+        self.settle_all((a,))
 
     def settle_all(self, attempts: Sequence[Attempt]) -> None:
         """The same for several at once, with one write for all of them."""
-        if self._backlog or len(attempts) == 1 or self._commit is None:
-            for a in attempts:
-                self.settle(a)
+        rows = [self._row(a) for a in attempts if self._is_new(a.attempt_id)]
+        if not rows:
             return
-        frames = []
-        for a in attempts:
-            if self._is_new(a.attempt_id):
-                self._seq += 1
-                frames.append(encode_frame(self._seq, SETTLE, self._row(a)))
-        if self._write(b"".join(frames)):
-            self._written_seq = self._seq
-        else:  # one by one as soon as the disk takes them
-            self._backlog.extend(frames)
-            self._backlog_size += sum(map(len, frames))
-        self.settled += len(frames)
+        kept = self._append(SETTLE, rows)
+        self.settled += kept
+        self.lost += len(rows) - kept
         if self._size >= self._limit:
             self._rotate()
 
@@ -207,12 +195,6 @@ class Journal:
         if self._young.pop(attempt_id, None) is None:
             self._traced.pop(attempt_id, None)
         return True
-
-    def _count(self, kept: bool) -> None:
-        if kept:
-            self.settled += 1
-        else:
-            self.lost += 1
 
     # Now and then
 
@@ -266,25 +248,27 @@ class Journal:
 
     # Writing
 
-    def _append(self, kind: int, payload: bytes) -> bool:
-        """Write a frame, or queue it behind others that could not be written; False if the queue is full."""
-        commit = self._commit
-        if commit is None:
+    def _append(self, kind: int, payloads: Sequence[bytes]) -> int:
+        """Write frames, in one write, or queue them behind others that could not be written.
+
+        Returns how many were kept: all, or the first ones if the queue is full.
+        """
+        if self._commit is None:
             raise RuntimeError("the journal is not open")
-        seq = self._seq + 1
-        frame = encode_frame(seq, kind, payload)
-        if self._backlog:
-            if time.monotonic() >= self._retry_at:
-                self._retry_backlog()
-            if self._backlog_size + len(frame) > self._backlog_limit:
-                return False
-        if self._backlog or not self._write(frame):
+        if self._backlog and time.monotonic() >= self._retry_at:
+            self._retry_backlog()
+        frames = [encode_frame(seq, kind, payload) for seq, payload in enumerate(payloads, self._seq + 1)]
+        if not self._backlog and self._write(b"".join(frames)):
+            self._seq += len(frames)
+            self._written_seq = self._seq
+            return len(frames)
+        for kept, frame in enumerate(frames):
+            if self._backlog and self._backlog_size + len(frame) > self._backlog_limit:
+                return kept
             self._backlog.append(frame)
             self._backlog_size += len(frame)
-        else:
-            self._written_seq = seq
-        self._seq = seq
-        return True
+            self._seq += 1
+        return len(frames)
 
     def _write(self, frame: bytes) -> bool:
         commit = self._commit
@@ -330,19 +314,9 @@ class Journal:
 
     def _trace(self, attempt_ids: list[str]) -> None:
         """Leave begin records, all in one write: each write may have to wait for a disk that is busy."""
-        if not attempt_ids:
-            return
-        begins = {attempt_id: self._young[attempt_id][1]() for attempt_id in attempt_ids}
-        frames = []
-        for begin in begins.values():
-            self._seq += 1
-            frames.append(encode_frame(self._seq, BEGIN, self._encode(begin)))
-        if self._write(b"".join(frames)):
-            self._written_seq = self._seq
-        else:  # one by one as soon as the disk takes them
-            self._backlog.extend(frames)
-            self._backlog_size += sum(map(len, frames))
-        for attempt_id, begin in begins.items():
+        begins = [self._young[attempt_id][1]() for attempt_id in attempt_ids]
+        kept = self._append(BEGIN, [self._encode(begin) for begin in begins]) if begins else 0
+        for attempt_id, begin in zip(attempt_ids[:kept], begins, strict=False):
             self._traced[attempt_id] = begin
             del self._young[attempt_id]
 
@@ -380,11 +354,11 @@ class Journal:
         """Repeat the begin records of what is in flight, so that older segments may go."""
         self._carry_due = True
         for begin in self._traced.values():
-            if self._backlog or not self._append(BEGIN, self._encode(begin)):
+            if self._backlog or not self._append(BEGIN, [self._encode(begin)]):
                 return
         if self._backlog:
             return
-        self._append(CARRIED, b"")
+        self._append(CARRIED, [b""])
         self._carry_due = bool(self._backlog)
         self._limit = max(self._segment_bytes, 2 * self._size)
 
