@@ -115,7 +115,7 @@ class WholeAnswer(Answer):
         headers = [] if x.head_sent else self._headers()  # also finds the provider's id, for the row
         rest = parts[-1] if x.head_sent and parts else body
         x.first_byte()
-        x.bytes_out += len(rest)
+        x.bytes_out += len(rest)  # the row comes before them; after it nobody counts
         usage = reading.usage if reading is not None else None
         if error is not None:
             x.settle(Outcome.UPSTREAM_ERROR, EndedBy.PROVIDER, usage, "", error.type)
@@ -125,7 +125,7 @@ class WholeAnswer(Answer):
         if not x.head_sent:
             x.send_head(x.status, headers, len(body))
         if rest:
-            x.send_counted(rest)
+            x.forward(rest)
         x.finish()
 
     def _read(self, body: bytes) -> BodyReading | None:

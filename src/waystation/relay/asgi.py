@@ -9,12 +9,12 @@ from collections import deque
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any
 
-from waystation.model import Principal, Refusal, RefusalKind
+from waystation.model import Principal, Refusal
 from waystation.relay.addresses import match
 from waystation.relay.core import Relay
 from waystation.relay.downstream import Header, Request
 from waystation.relay.exchange import Exchange
-from waystation.relay.greet import address_refusal, greeting, wants_upgrade
+from waystation.relay.greet import too_large
 from waystation.relay.headers import RequestHead
 
 Message = MutableMapping[str, Any]
@@ -46,13 +46,7 @@ class RelayApp:
             b"",
             relay.now(),
         )
-        who: Principal | Refusal | None = None
-        if wants_upgrade(request):
-            who = address_refusal("upgrade_required", request)
-        elif address.error:
-            who = address_refusal(address.error, request)
-        elif address.operation is not None:
-            who = relay.identify(request, address)
+        who = relay.judge(request, address)
         refusal = who if isinstance(who, Refusal) else None
         body, refusal = await self._body(receive, refusal)
         request.body = body
@@ -60,12 +54,7 @@ class RelayApp:
         principal = who if isinstance(who, Principal) else None
         exchange = Exchange(relay, request, address, principal, down)
         down.exchange = exchange
-        if refusal is not None:
-            exchange.refuse(refusal)
-        elif address.operation is None:
-            exchange.answer(*greeting(request))
-        else:
-            exchange.start()
+        exchange.start(refusal)
         await down.pump(receive, send)
 
     async def _body(self, receive: Receive, refusal: Refusal | None) -> tuple[bytes, Refusal | None]:
@@ -79,11 +68,7 @@ class RelayApp:
             part: bytes = message.get("body", b"")
             size += len(part)
             if refusal is None and size > limit:
-                refusal = Refusal(
-                    RefusalKind.TOO_LARGE,
-                    f"The request is larger than {limit // (1024 * 1024)} MiB, the most that this gateway takes.",
-                    rule="relay.max_body",
-                )
+                refusal = too_large(limit)
                 parts.clear()
             if refusal is None:
                 parts.append(part)

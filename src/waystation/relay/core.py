@@ -15,8 +15,9 @@ from waystation.policy import Endpoint, Plan
 from waystation.relay.addresses import Address
 from waystation.relay.admit import Admission
 from waystation.relay.downstream import Header, Request
+from waystation.relay.greet import address_refusal, wants_upgrade
 from waystation.relay.metrics import RelayMetrics
-from waystation.relay.upstream import Origin, OriginPool, UpstreamPools
+from waystation.relay.pool import Origin, OriginPool, UpstreamPools
 
 if TYPE_CHECKING:
     from waystation.relay.exchange import Exchange
@@ -117,7 +118,6 @@ class Relay:
         self.rng = random.Random()  # noqa: S311  # spreads load by weight; nothing secret hangs on it
         self._settled: list[tuple[Attempt, Exchange]] = []
         self._standings: dict[str, tuple[Plan, Principal, tuple[tuple[str, ...], str]]] = {}
-        self._origins: dict[tuple[str, int, bool, bool], OriginPool] = {}
         self._id_prefix = "req_" + os.urandom(8).hex().translate(_LETTERS)
         self._id_count = itertools.count(1)
         self.metrics.gauges["waystation_requests_in_flight"] = (
@@ -156,7 +156,14 @@ class Relay:
                 self.metrics.count(row)
             exchange.uncork()
 
-    def identify(self, request: Request, address: Address) -> Principal | Refusal:
+    def judge(self, request: Request, address: Address) -> Principal | Refusal | None:
+        """What can be decided on the head alone: who asks, or why it goes no further; None for a greeting."""
+        if wants_upgrade(request):
+            return address_refusal("upgrade_required", request)
+        if address.error:
+            return address_refusal(address.error, request)
+        if address.operation is None:
+            return None
         return self.admission.identify(request, address.surface)
 
     def standing(self, plan: Plan, principal: Principal) -> tuple[tuple[str, ...], str]:
@@ -172,11 +179,7 @@ class Relay:
         return standing
 
     def pool(self, endpoint: Endpoint, verify: bool) -> OriginPool:
-        key = (endpoint.host, endpoint.port, endpoint.tls, verify)
-        pool = self._origins.get(key)
-        if pool is None:
-            pool = self._origins[key] = self.pools.of(Origin(*key))
-        return pool
+        return self.pools.of(Origin(endpoint.host, endpoint.port, endpoint.tls, verify))
 
     def sweep(self) -> None:
         """Looks at every deadline; called each `settings.tick` by the watch."""

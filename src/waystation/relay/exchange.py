@@ -19,6 +19,7 @@ from waystation.relay.answer import LOST, Answer, ErrorAnswer, WholeAnswer
 from waystation.relay.core import Relay
 from waystation.relay.dispatch import NOBODY, Dispatch, Labels
 from waystation.relay.downstream import Downstream, Header, Request
+from waystation.relay.greet import greeting
 from waystation.relay.local import answer_locally
 from waystation.relay.stream import StreamAnswer
 from waystation.relay.upstream import Lost, UpstreamCall
@@ -108,8 +109,17 @@ class Exchange:
         self._tried = 0
 
     # ---------------------------------------------------------------- the way in
-    def start(self) -> None:
-        """Decides, and sends the first attempt (or the refusal, or our own answer)."""
+    def start(self, refusal: Refusal | None = None) -> None:
+        """Decides, and sends the first attempt (or the refusal, or our own answer).
+
+        `refusal` is what was decided on the head alone, or on the body's size.
+        """
+        if refusal is not None:
+            self.refuse(refusal)
+            return
+        if self.address.operation is None:
+            self.answer(*greeting())
+            return
         try:
             if self.address.operation is Operation.LIST_MODELS:
                 assert self.principal is not None
@@ -336,11 +346,6 @@ class Exchange:
             self.down.send_body(data)
         else:
             self._corked.append(partial(self.down.send_body, data))
-
-    def send_counted(self, data: bytes) -> None:
-        """As `forward`, for bytes that the row, which came before them, has counted already."""
-        self.bytes_out -= len(data)
-        self.forward(data)
 
     def cork(self) -> None:
         """What goes out from now on waits until the row just settled is in the journal."""

@@ -16,9 +16,18 @@ _REFUSALS = {
 }
 
 
-def greeting(_request: Request) -> tuple[int, list[Header], bytes]:
+def greeting() -> tuple[int, list[Header], bytes]:
     """`HEAD /anthropic`: Claude Code asks so whether anybody is there, before it has a token."""
     return 200, [(b"content-type", b"text/plain; charset=utf-8")], b""
+
+
+def too_large(limit: int) -> Refusal:
+    """The refusal of a body of more than `limit` bytes."""
+    return Refusal(
+        RefusalKind.TOO_LARGE,
+        f"The request is larger than {limit // (1024 * 1024)} MiB, the most that this gateway takes.",
+        rule="relay.max_body",
+    )
 
 
 def address_refusal(error: str, request: Request) -> Refusal:

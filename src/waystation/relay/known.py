@@ -35,13 +35,13 @@ class KnownHead:
         end = raw.find(_END, 0, _LARGEST_HEAD)
         if end < 0 or not length:
             return None
-        found = _LENGTH.findall(raw, 0, end + 2)
-        place = _LENGTH.search(raw, 0, end + 2)
-        if place is None or len(found) != 1 or found[0] != length:
+        places = list(_LENGTH.finditer(raw, 0, end + 2))
+        if len(places) != 1 or places[0][1] != length:
             return None
         if any(name in (b"transfer-encoding", b"upgrade") for name, _ in request.head.headers):
             return None
-        return cls(raw[: place.start(1)], raw[place.end(1) : end + len(_END)], request)
+        start, stop = places[0].span(1)
+        return cls(raw[:start], raw[stop : end + len(_END)], request)
 
     def read(self, data: bytes, limit: int) -> tuple[int, bytes] | None:
         """(length of the body, as much of it as is there) if `data` begins with this head and holds no more

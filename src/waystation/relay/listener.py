@@ -19,7 +19,7 @@ from waystation.relay.addresses import Address, is_relay_path, match
 from waystation.relay.core import Relay
 from waystation.relay.downstream import Header, Request
 from waystation.relay.exchange import Exchange
-from waystation.relay.greet import address_refusal, greeting, wants_upgrade
+from waystation.relay.greet import too_large
 from waystation.relay.headers import RequestHead
 from waystation.relay.known import KnownHead
 
@@ -187,28 +187,19 @@ class RelayProtocol(HttpToolsProtocol):
         address = match(request.method, request.path)
         assert address is not None  # is_relay_path said so
         incoming.address = address
-        if wants_upgrade(request):
-            incoming.keep_alive = False
-            incoming.refusal = address_refusal("upgrade_required", request)
-        elif address.error:
-            incoming.refusal = address_refusal(address.error, request)
-        elif address.operation is not None:
-            who = self.relay.identify(request, address)
-            if isinstance(who, Refusal):
-                incoming.refusal = who
-            else:
-                incoming.who = who
+        who = self.relay.judge(request, address)
+        if isinstance(who, Refusal):
+            incoming.refusal = who
+            if who.kind is RefusalKind.UPGRADE_REQUIRED:
+                incoming.keep_alive = False  # the parser takes what follows for another protocol
+        else:
+            incoming.who = who
         length = self._length
         if length.isdigit() and int(length) > self.relay.settings.max_body:
             self._too_large(incoming)
 
     def _too_large(self, incoming: "_Incoming") -> None:
-        limit = self.relay.settings.max_body
-        incoming.refusal = Refusal(
-            RefusalKind.TOO_LARGE,
-            f"The request is larger than {limit // (1024 * 1024)} MiB, the most that this gateway takes.",
-            rule="relay.max_body",
-        )
+        incoming.refusal = too_large(self.relay.settings.max_body)
         incoming.parts.clear()
         if not incoming.answer_now:
             incoming.answer_now = True
@@ -261,12 +252,7 @@ class RelayProtocol(HttpToolsProtocol):
         self._close_after = not incoming.keep_alive or request.http_version == "1.0"
         exchange = self._exchange = Exchange(self.relay, request, address, incoming.who, self)
         try:
-            if incoming.refusal is not None:
-                exchange.refuse(incoming.refusal)
-            elif address.operation is None:
-                exchange.answer(*greeting(request))
-            else:
-                exchange.start()
+            exchange.start(incoming.refusal)
         except Exception:
             self.logger.exception("relay failed before its first attempt")
             if exchange.head_sent:

@@ -1,24 +1,19 @@
-"""The side of the relay that faces providers: pooled keep-alive connections, by callbacks.
+"""The side of the relay that faces providers: calls and the connections that carry them, by callbacks.
 
 No task per request and no future per chunk: a response is a series of calls on the handler that asked for
 it. Deadlines are kept by whoever owns the handler (`relay.watch`), which ends a call with `abort()`.
 """
 
 import asyncio
-import logging
-import ssl
-from collections import deque
-from collections.abc import Callable
-from contextlib import suppress
 from enum import StrEnum
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import httptools
-import msgspec
 
 from waystation.relay.downstream import Header
 
-_log = logging.getLogger("waystation.relay")
+if TYPE_CHECKING:
+    from waystation.relay.pool import OriginPool
 
 
 class Lost(StrEnum):
@@ -48,19 +43,10 @@ class UpstreamHandler(Protocol):
     def on_upstream_lost(self, reason: Lost) -> None: ...
 
 
-class Origin(msgspec.Struct, frozen=True):
-    """Where connections of one pool go."""
-
-    host: str
-    port: int
-    tls: bool
-    verify: bool = True
-
-
 class UpstreamCall:
     """One request on its way to a provider and its response coming back."""
 
-    __slots__ = ("_connection", "_fresh", "_pool", "body", "finished", "handler", "head", "paused", "sent")
+    __slots__ = ("_connection", "_pool", "body", "finished", "fresh", "handler", "head", "paused", "sent")
 
     def __init__(self, pool: "OriginPool", head: bytes, body: bytes, handler: UpstreamHandler) -> None:
         self._pool = pool
@@ -72,11 +58,11 @@ class UpstreamCall:
         self.sent = False
         """It is on its way: a connection took it."""
         self._connection: UpstreamConnection | None = None
-        self._fresh = False
+        self.fresh = False
 
     def attach(self, connection: "UpstreamConnection", *, fresh: bool) -> None:
         self._connection = connection
-        self._fresh = fresh
+        self.fresh = fresh
         self.sent = True
         if self.paused:
             connection.pause()
@@ -95,9 +81,9 @@ class UpstreamCall:
         """
         if self.finished:
             return
-        if reason is Lost.RESET and not self._fresh:
+        if reason is Lost.RESET and not self.fresh:
             self._connection = None
-            self._fresh = True
+            self.fresh = True
             self._pool.connect_for(self)
             return
         self.finished = True
@@ -328,123 +314,3 @@ def _one_chunk(data: bytes) -> bytes:
     if len(data) != end + length + 4 or data[-2:] != b"\r\n":
         return b""
     return data[end + 2 : -2]
-
-
-class OriginPool:
-    """Keep-alive connections to one origin, newest first (the oldest may time out at the server)."""
-
-    def __init__(self, origin: Origin, loop: asyncio.AbstractEventLoop, connect_timeout: float) -> None:
-        self.origin = origin
-        self._loop = loop
-        self._connect_timeout = connect_timeout
-        self._idle: deque[UpstreamConnection] = deque()
-        self._connecting: set[asyncio.Task[None]] = set()
-        self._tls: ssl.SSLContext | None = None
-
-    def call(self, head: bytes, body: bytes, handler: UpstreamHandler) -> UpstreamCall:
-        """Sends a request; the handler hears the rest. Never raises for what the network does."""
-        call = UpstreamCall(self, head, body, handler)
-        while self._idle:
-            connection = self._idle.pop()
-            if connection.transport is not None and not connection.transport.is_closing():
-                connection.send(call, fresh=False)
-                return call
-        call._fresh = True
-        self.connect_for(call)
-        return call
-
-    def connect_for(self, call: UpstreamCall) -> None:
-        task = self._loop.create_task(self._connect(call))
-        self._connecting.add(task)
-        task.add_done_callback(self._connecting.discard)
-
-    async def _connect(self, call: UpstreamCall) -> None:
-        origin = self.origin
-        try:
-            async with asyncio.timeout(self._connect_timeout):
-                _, connection = await self._loop.create_connection(
-                    lambda: UpstreamConnection(self), origin.host, origin.port, ssl=self._context()
-                )
-        except ssl.SSLCertVerificationError as error:
-            self._tell("certificate not trusted", error.verify_message)
-            call.lost(Lost.UNTRUSTED)
-        except (OSError, TimeoutError) as error:
-            self._tell("provider not reached", str(error) or type(error).__name__)
-            call.lost(Lost.UNREACHABLE)
-        else:
-            if call.finished:  # the tool went away meanwhile: keep the connection for the next
-                self.put_back(connection)
-            else:
-                connection.send(call, fresh=True)
-
-    def _tell(self, what: str, why: str) -> None:
-        fields = {"host": self.origin.host, "port": self.origin.port, "reason": why[:200]}
-        _log.warning(what, extra={"fields": fields})
-
-    def _context(self) -> ssl.SSLContext | None:
-        if not self.origin.tls:
-            return None
-        if self._tls is None:
-            self._tls = ssl.create_default_context()
-            self._tls.set_alpn_protocols(["http/1.1"])
-            if not self.origin.verify:
-                self._tls.check_hostname = False
-                self._tls.verify_mode = ssl.CERT_NONE
-        return self._tls
-
-    def put_back(self, connection: UpstreamConnection) -> None:
-        connection.idle_since = self._loop.time()
-        self._idle.append(connection)
-
-    def forget(self, connection: UpstreamConnection) -> None:
-        if connection.idle_since:
-            with suppress(ValueError):  # it may be carrying a call
-                self._idle.remove(connection)
-
-    def close_idle(self, before: float) -> None:
-        """Closes connections that have been idle since before that loop time."""
-        while self._idle and self._idle[0].idle_since < before:
-            self._idle.popleft().close()
-
-    @property
-    def idle(self) -> int:
-        return len(self._idle)
-
-    def close(self) -> None:
-        for task in self._connecting:
-            task.cancel()
-        while self._idle:
-            self._idle.pop().close()
-
-
-class UpstreamPools:
-    """All origins' pools. `connect_timeout` in seconds; idle connections are closed after `keep_alive`."""
-
-    def __init__(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        *,
-        connect_timeout: float = 10.0,
-        keep_alive: float = 55.0,
-        clock: Callable[[], float] | None = None,
-    ) -> None:
-        self._loop = loop
-        self._connect_timeout = connect_timeout
-        self._keep_alive = keep_alive
-        self._clock = clock or loop.time
-        self._pools: dict[Origin, OriginPool] = {}
-
-    def of(self, origin: Origin) -> OriginPool:
-        pool = self._pools.get(origin)
-        if pool is None:
-            pool = self._pools[origin] = OriginPool(origin, self._loop, self._connect_timeout)
-        return pool
-
-    def sweep(self) -> None:
-        before = self._clock() - self._keep_alive
-        for pool in self._pools.values():
-            pool.close_idle(before)
-
-    def close(self) -> None:
-        for pool in self._pools.values():
-            pool.close()
