@@ -14,9 +14,9 @@ import msgspec
 import typer
 
 from waystation import identity
-from waystation.identity import BASE_URL, OPERATOR, IdentityService, NotAllowed, NotFound
+from waystation.identity import BASE_URL, OPERATOR, IdentityService, NotAllowed, NotFound, session_fields
 from waystation.model import PrincipalKind
-from waystation.store import NameTaken, Session, StoreError, User, open_store
+from waystation.store import NameTaken, StoreError, User, open_store
 
 sign_in_link = typer.Typer(help="Print a fresh one-time sign-in link.")
 users = typer.Typer(no_args_is_help=True, help="List, add and switch off people and service accounts.")
@@ -143,7 +143,7 @@ def list_sessions(data: Data = _DATA, database: Database = "", as_json: AsJson =
     with _service(data, database) as (service, _):
         found = service.sessions(by=OPERATOR)
     if as_json:
-        _print_json({"sessions": [_session(session) for session in found]})
+        _print_json({"sessions": [session_fields(session) for session in found]})
         return
     rows = [
         (
@@ -229,19 +229,6 @@ def _user(user: User) -> dict[str, Any]:
         "cost_center": user.cost_center,
         "active": user.active,
         "created_at": user.created_at,
-    }
-
-
-def _session(session: Session) -> dict[str, Any]:
-    return {
-        "id": session.id,
-        "user": session.user_name,
-        "client": session.client,
-        "device": session.device,
-        "address": session.address,
-        "created_at": session.created_at,
-        "used_at": session.used_at,
-        "ends_at": session.ends_at,
     }
 
 

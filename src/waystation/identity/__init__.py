@@ -13,7 +13,7 @@ import msgspec
 from starlette.routing import Route
 
 from waystation.identity.actor import OPERATOR, Actor, Caller, Operator
-from waystation.identity.api import Agents, Api, problem
+from waystation.identity.api import Agents, Api, problem, session_fields
 from waystation.identity.authorize import AuthorizationRequest, RedirectedError
 from waystation.identity.browser import BrowserSessions
 from waystation.identity.device import DeviceRequest, TooManyAttempts
@@ -60,6 +60,7 @@ __all__ = [
     "problem",
     "read_form",
     "read_query",
+    "session_fields",
 ]
 
 

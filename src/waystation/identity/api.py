@@ -61,7 +61,7 @@ class Api:
                 "roles": sorted(principal.roles),
                 "cost_center": principal.cost_center,
             },
-            "session": None if session is None else _session(session, principal),
+            "session": None if session is None else _own_session(session, principal),
             "token_expires_at": principal.expires_at,
             "gateway": {"url": self._base_url, "version": __version__},
             "server_time": self._now(),
@@ -74,7 +74,7 @@ class Api:
     async def sessions(self, _request: Request, principal: Principal) -> Response:
         found = await anyio.to_thread.run_sync(lambda: self._service.sessions(by=principal))
         return JSONResponse(
-            {"sessions": [_session(session, principal) for session in found]}, headers=_NO_STORE
+            {"sessions": [_own_session(session, principal) for session in found]}, headers=_NO_STORE
         )
 
     async def end_session(self, request: Request, principal: Principal) -> Response:
@@ -123,7 +123,8 @@ def _refused(refusal: Refusal) -> Response:
     return problem(401, refusal.kind.value, refusal.message, {"WWW-Authenticate": challenge})
 
 
-def _session(session: Session, principal: Principal) -> dict[str, Any]:
+def session_fields(session: Session) -> dict[str, Any]:
+    """A sign-in as the API and the operator's commands show it; nothing in it signs anybody in."""
     return {
         "id": session.id,
         "user": session.user_name,
@@ -133,5 +134,8 @@ def _session(session: Session, principal: Principal) -> dict[str, Any]:
         "created_at": session.created_at,
         "used_at": session.used_at,
         "ends_at": session.ends_at,
-        "current": session.id == principal.session,
     }
+
+
+def _own_session(session: Session, principal: Principal) -> dict[str, Any]:
+    return session_fields(session) | {"current": session.id == principal.session}

@@ -22,7 +22,7 @@ from waystation.wire.models import model_list
 from waystation.wire.reading import BodyReading
 from waystation.wire.request import RequestFacts, read_request
 from waystation.wire.responses import ResponsesTap, responses_error_to_failed
-from waystation.wire.splice import check_unambiguous_model, request_usage_in_stream, set_model
+from waystation.wire.splice import request_usage_in_stream, set_model
 from waystation.wire.sse import DEFAULT_CAP, SSEDecoder, SSEEvent, SSEOverflow
 from waystation.wire.stream_error import StreamError
 from waystation.wire.tap import StreamTap
@@ -37,7 +37,6 @@ __all__ = [
     "SSEOverflow",
     "StreamError",
     "StreamTap",
-    "check_unambiguous_model",
     "convert_stream_error",
     "decode_body",
     "estimate_tokens",

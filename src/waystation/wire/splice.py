@@ -8,8 +8,7 @@ import re
 
 import msgspec
 
-from waystation.wire.bad_body import BadBody
-from waystation.wire.request import MODEL_TWICE, NO_MODEL, models_named
+from waystation.wire.request import models_named
 
 _KEY = b'"model"'
 _KEY_AND_QUOTE = re.compile(rb'"model"[ \t\r\n]*:[ \t\r\n]*"')
@@ -30,18 +29,6 @@ def set_model(body: bytes, current: str, new: str) -> bytes:
         return body
     start, end = _model_value(body, current)
     return b"".join((body[:start], msgspec.json.encode(new), body[end:]))
-
-
-def check_unambiguous_model(body: bytes, current: str) -> None:
-    """Raises BadBody unless the top level of `body` names `current` and no other model.
-
-    `read_request` makes the same check in its one pass; this is for a body that came another way.
-    """
-    names = models_named(body)
-    if len(names) > 1:
-        raise BadBody(MODEL_TWICE, param="model")
-    if names != [current]:
-        raise BadBody(NO_MODEL, param="model")
 
 
 def request_usage_in_stream(body: bytes) -> bytes:
