@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from waystation.model import Operation, Refusal, RefusalKind, Surface, Wire
+from waystation.model import TOOL_WIRES, Operation, Refusal, RefusalKind, Surface, Wire
 from waystation.wire import StreamError, convert_stream_error, read_body, refusal_response
 
 SAY = "Ask the platform team for access to gpt-5."
@@ -38,7 +38,7 @@ def refuse(place: Wire | Surface, refusal: Refusal) -> tuple[int, dict[bytes, by
 
 
 @pytest.mark.parametrize("kind", list(RefusalKind))
-@pytest.mark.parametrize("wire", list(Wire))
+@pytest.mark.parametrize("wire", TOOL_WIRES)
 def test_each_refusal_has_its_status_and_says_its_sentence(kind: RefusalKind, wire: Wire) -> None:
     status, headers, body = refuse(wire, Refusal(kind, SAY))
     codex_budget = wire is Wire.RESPONSES and kind is RefusalKind.BUDGET_EXHAUSTED
@@ -91,7 +91,7 @@ def test_a_surface_speaks_as_its_usual_wire(surface: Surface, wire: Wire) -> Non
     assert refusal_response(surface, refusal, "r") == refusal_response(wire, refusal, "r")
 
 
-@pytest.mark.parametrize("wire", list(Wire))
+@pytest.mark.parametrize("wire", TOOL_WIRES)
 @pytest.mark.parametrize("kind", [RefusalKind.RATE_LIMITED, RefusalKind.DRAINING])
 def test_E92_the_time_to_wait_is_always_told(wire: Wire, kind: RefusalKind) -> None:
     _, headers, body = refuse(wire, Refusal(kind, SAY, retry_after=37))

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.wire.streams import STREAMS, fixture, observe
-from waystation.model import Operation, Refusal, RefusalKind, Wire
+from waystation.model import TOOL_WIRES, Operation, Refusal, RefusalKind, Wire
 from waystation.wire import (
     BadBody,
     BodyReading,
@@ -21,7 +21,7 @@ from waystation.wire import (
 )
 
 FAILURE = Refusal(RefusalKind.INTERNAL, "x")
-wires = st.sampled_from(list(Wire))
+wires = st.sampled_from(TOOL_WIRES)
 operations = st.sampled_from([Operation.GENERATE, Operation.COUNT_TOKENS, Operation.EMBED])
 pieces = st.sampled_from(
     [

@@ -14,7 +14,7 @@ from google.genai import errors as genai_errors
 from google.genai import types as genai_types
 
 from tests.wire.streams import STREAMS, events_of, fixture, observe
-from waystation.model import ModelEntry, Refusal, RefusalKind, Surface, Wire
+from waystation.model import TOOL_WIRES, ModelEntry, Refusal, RefusalKind, Surface, Wire
 from waystation.wire import (
     StreamError,
     convert_stream_error,
@@ -105,7 +105,7 @@ def expected(wire: Wire, status: int) -> type[Exception]:
 
 
 @pytest.mark.parametrize("kind", list(RefusalKind))
-@pytest.mark.parametrize("wire", list(Wire))
+@pytest.mark.parametrize("wire", TOOL_WIRES)
 def test_refusals(wire: Wire, kind: RefusalKind) -> None:
     status, headers, body = refusal_response(wire, Refusal(kind, SAY, retry_after=3), "req_7")
     with pytest.raises(expected(wire, status)) as caught:

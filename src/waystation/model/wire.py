@@ -19,10 +19,17 @@ class Wire(StrEnum):
     CHAT = "openai.chat"
     EMBEDDINGS = "openai.embeddings"
     GENERATE = "gemini.generate"
+    CONVERSE = "bedrock.converse"
+    """Spoken by providers only: no tool asks us in it."""
 
     @property
     def surface(self) -> Surface:
+        """Where tools speak it. Raises ValueError for CONVERSE."""
         return Surface(self.value.partition(".")[0])
+
+
+TOOL_WIRES = tuple(wire for wire in Wire if wire is not Wire.CONVERSE)
+"""The protocols that tools ask us in; the others only providers speak."""
 
 
 class Operation(StrEnum):

@@ -1,0 +1,25 @@
+"""What a model can do, as far as somebody says."""
+
+from typing import Literal
+
+import msgspec
+
+
+class Capabilities(msgspec.Struct, frozen=True, gc=False):
+    """None means that nobody said; a translation then assumes that it can, and lets the provider object."""
+
+    context_window: int | None = None
+    """Prompt tokens that fit."""
+    max_output: int | None = None
+    """Tokens it can generate in one answer."""
+    tools: bool | None = None
+    parallel_tools: bool | None = None
+    vision: bool | None = None
+    documents: bool | None = None
+    structured_output: bool | None = None
+    caching: bool | None = None
+    """Cache marks in the prompt mean something to it."""
+    thinking: Literal["none", "effort", "budget", "adaptive"] | None = None
+    """How it is told to think: not at all; by a word; by tokens; as it sees fit, with a word as bound."""
+    forced_tools_with_thinking: bool | None = None
+    """It takes a forced tool choice while thinking (E103)."""
