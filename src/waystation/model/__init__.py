@@ -10,6 +10,7 @@ from waystation.model.entry import ModelEntry
 from waystation.model.price import PICO_PER_USD, LongContext, PriceOverride, StatedRates
 from waystation.model.principal import Principal, PrincipalKind
 from waystation.model.provider import AuthScheme, Provider, Route, Terms
+from waystation.model.routing import Routing
 from waystation.model.usage import Usage, UsageSource
 from waystation.model.wire import TOOL_WIRES, Operation, Surface, Wire
 
@@ -32,6 +33,7 @@ __all__ = [
     "Refusal",
     "RefusalKind",
     "Route",
+    "Routing",
     "StatedRates",
     "Surface",
     "Terms",

@@ -65,3 +65,5 @@ class Route(msgspec.Struct, frozen=True):
     weight: int = 1
     priority: int = 0
     """Lower is tried first."""
+    max_in_flight: int | None = None
+    """How many requests may be under way to it at once, from this process."""
