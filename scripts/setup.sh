@@ -131,7 +131,7 @@ install_clients() { # the real coding tools, pinned by tests/clients/package-loc
     log=$(pwd)/.venv.lock/log
     : >"$log"
     if [ "$(cat $stamp 2>/dev/null)" != "$wanted" ]; then
-        say 'installing Claude Code, Codex, Gemini CLI and OpenCode with npm (about 1 GB unpacked)'
+        say 'installing Claude Code, Codex, Gemini CLI, OpenCode and four more with npm (about 2 GB unpacked)'
         # Two of the packages put their own binary in place by an install script; those two are run by
         # name. The others' scripts would compile optional native parts that a headless run never loads.
         # `npm install` and not `npm ci`: OpenCode lists a package for every platform, and a lock made where

@@ -41,13 +41,15 @@ class Defaults:
 
 
 class Model:
-    __slots__ = ("id", "name", "wires")
+    __slots__ = ("context_window", "id", "max_output", "name", "wires")
 
     def __init__(self, entry: dict[str, Any]) -> None:
         self.id = _text(entry.get("id"))
         self.name = _text(entry.get("name")) or self.id
         wires = entry.get("wires")
         self.wires = tuple(str(w) for w in wires) if isinstance(wires, list) else ()
+        self.context_window = _number(entry.get("context_window"))
+        self.max_output = _number(entry.get("max_output"))
 
 
 def defaults_for(tool: str, session: Session) -> Defaults:
@@ -137,6 +139,11 @@ def _renew_behind_our_back() -> None:
 def _entry(agents: dict[str, Any], tool: str) -> dict[str, Any]:
     entry = agents.get(tool)
     return entry if isinstance(entry, dict) else {}
+
+
+def _number(value: object) -> int:
+    """0 where nobody said."""
+    return value if isinstance(value, int) and value > 0 else 0
 
 
 def _text(value: object) -> str:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 HELP = """\
 way: your coding tools, through your organisation's gateway.
 
-  way claude [args …]     start Claude Code; likewise codex, gemini, opencode. Everything after the
-                          tool's name is the tool's own.
+  way claude [args …]     start Claude Code; likewise codex, gemini, opencode, qwen, pi, copilot, cn.
+                          Everything after the tool's name is the tool's own.
   way login [address]     sign in. --device: with a code on another device. --link URL: with a one-time link.
   way logout              sign out, here and at the gateway
   way status              who you are, where, and what way has changed on this machine

@@ -58,7 +58,7 @@ def start(tool: Tool, args: list[str], sign_in: Callable[[], Session]) -> int:
             _say(notice)
         if listener is not None:
             keep_off_proxies(launch.env)
-            return _run_with_relay(program, launch, listener, signed_in)
+            return _run_with_relay(tool.name, program, launch, listener, signed_in)
         if sys.platform == "win32":
             return _run_on_windows(program, launch)
         _become(program, launch)
@@ -111,11 +111,11 @@ def _become(program: str, launch: Launch) -> None:
     os.execve(program, _command(program, launch), launch.env)  # noqa: S606 - the tool itself, no shell wanted
 
 
-def _run_with_relay(program: str, launch: Launch, listener: socket, signed_in: Session) -> int:
+def _run_with_relay(tool: str, program: str, launch: Launch, listener: socket, signed_in: Session) -> int:
     """The tool first, the relay second: the tool takes longer to start than the relay to be ready."""
     if sys.platform == "win32":
         process = _spawn_on_windows(program, launch)
-        _start_relay(listener, launch.secret, signed_in)
+        _start_relay(tool, listener, launch.secret, signed_in)
         return process.wait()
     watched = {signal.SIGCHLD, *_FORWARDED, *_FROM_TERMINAL}
     signal.signal(
@@ -129,17 +129,17 @@ def _run_with_relay(program: str, launch: Launch, listener: socket, signed_in: S
         setsigmask=before,
         setsigdef={signal.SIGPIPE, signal.SIGXFSZ},
     )
-    _start_relay(listener, launch.secret, signed_in)
+    _start_relay(tool, listener, launch.secret, signed_in)
     return _follow(child, watched)
 
 
-def _start_relay(listener: socket, secret: str, signed_in: Session) -> None:
+def _start_relay(tool: str, listener: socket, secret: str, signed_in: Session) -> None:
     import threading
 
     from way import relay
 
     thread = threading.Thread(
-        target=relay.run, args=(listener, signed_in.gateway, secret, session.fresh_token), daemon=True
+        target=relay.run, args=(listener, signed_in.gateway, secret, session.fresh_token, tool), daemon=True
     )
     thread.start()
 

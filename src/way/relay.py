@@ -33,17 +33,19 @@ if TYPE_CHECKING:
 SURFACES = (b"/anthropic", b"/openai", b"/gemini")
 _REPLAYABLE = 32 * 1024 * 1024
 _KEYS = (b"authorization", b"x-api-key", b"x-goog-api-key")
+_TOOL = b"X-Waystation-Tool"
 _HOP = (b"connection", b"keep-alive", b"proxy-connection", b"proxy-authorization", b"te", b"upgrade")
 
 
-def run(listener: socket, gateway: str, secret: str, tokens: Tokens) -> None:
+def run(listener: socket, gateway: str, secret: str, tokens: Tokens, tool: str) -> None:
     """Serves until the process ends. Meant for a thread of its own."""
-    asyncio.run(serve(listener, gateway, secret, tokens))
+    asyncio.run(serve(listener, gateway, secret, tokens, tool))
 
 
-async def serve(listener: socket, gateway: str, secret: str, tokens: Tokens) -> None:
+async def serve(listener: socket, gateway: str, secret: str, tokens: Tokens, tool: str = "") -> None:
+    """`tool` is the name that the gateway is told: some tools do not say who they are."""
     logging.getLogger("asyncio").disabled = True  # the terminal is the tool's
-    relay = Relay(gateway, secret, tokens, port=listener.getsockname()[1])
+    relay = Relay(gateway, secret, tokens, port=listener.getsockname()[1], tool=tool)
     listener.setblocking(False)
     server = await asyncio.get_running_loop().create_server(relay.pipe, sock=listener)
     async with server:
@@ -51,8 +53,9 @@ async def serve(listener: socket, gateway: str, secret: str, tokens: Tokens) -> 
 
 
 class Relay:
-    def __init__(self, gateway: str, secret: str, tokens: Tokens, *, port: int) -> None:
+    def __init__(self, gateway: str, secret: str, tokens: Tokens, *, port: int, tool: str) -> None:
         self._gateway = gateway
+        self._added = ((_TOOL, tool.encode("ascii")),) if tool else ()
         self._upstream = Upstream(gateway)
         self._secret = secret.encode("ascii")
         self._tokens = tokens
@@ -86,7 +89,7 @@ class Relay:
             head = await _read_head(tool)
             if head is None:
                 return False
-            exchange = Exchange(tool, head)
+            exchange = Exchange(tool, head, self._added)
         except BadMessage as error:
             await _answer(tool, 400, f"The request cannot be read: {error}.")
             return False
@@ -172,7 +175,8 @@ AGAIN, LAST, RENEW = _Verdict(), _Verdict(), _Verdict()
 class Exchange:
     """One request of the tool and its answer."""
 
-    def __init__(self, tool: Pipe, head: Head) -> None:
+    def __init__(self, tool: Pipe, head: Head, added: tuple[tuple[bytes, bytes], ...]) -> None:
+        self._added = added
         parts = head.start.split(b" ")
         if len(parts) != 3 or parts[2] not in (b"HTTP/1.1", b"HTTP/1.0") or not parts[1].startswith(b"/"):
             raise BadMessage("its first line is not one of HTTP/1.1")
@@ -223,8 +227,12 @@ class Exchange:
         head = Head(start, self.head.headers)
         await upstream.write(
             head.encode(
-                without=(*_KEYS, *_HOP, b"host", b"expect"),
-                extra=((b"Host", pool.authority), (b"Authorization", b"Bearer " + token.encode("ascii"))),
+                without=(*_KEYS, *_HOP, b"host", b"expect", _TOOL.lower()),
+                extra=(
+                    (b"Host", pool.authority),
+                    (b"Authorization", b"Bearer " + token.encode("ascii")),
+                    *self._added,
+                ),
             )
         )
         for chunk in self._kept:

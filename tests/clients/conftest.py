@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.clients.laptop import TOOLS, TOOLS_BIN, Laptop, Tool
+from tests.clients.laptop import ALL_TOOLS, TOOLS, TOOLS_BIN, Laptop, Tool
 from tests.gateway import RunningGateway, running_gateway
 
 from waystation import policy
@@ -17,7 +17,7 @@ from waystation.rehearsal import RehearsalServer, rehearsal_thread
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    missing = [tool.binary for tool in TOOLS.values() if not os.access(TOOLS_BIN / tool.binary, os.X_OK)]
+    missing = [tool.binary for tool in ALL_TOOLS.values() if not os.access(TOOLS_BIN / tool.binary, os.X_OK)]
     for item in items:
         if Path(__file__).parent not in item.path.parents:
             continue
@@ -31,6 +31,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(params=list(TOOLS))
 def tool(request: pytest.FixtureRequest) -> Tool:
     return TOOLS[request.param]
+
+
+@pytest.fixture(params=list(ALL_TOOLS))
+def any_tool(request: pytest.FixtureRequest) -> Tool:
+    return ALL_TOOLS[request.param]
 
 
 @pytest.fixture(scope="session")

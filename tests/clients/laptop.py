@@ -20,6 +20,10 @@ STAY_HERE = {
     "OPENCODE_DISABLE_LSP_DOWNLOAD": "1",
     # It waits for its list of models before it does anything: for half a minute where packets get lost.
     "OPENCODE_DISABLE_MODELS_FETCH": "1",
+    "PI_OFFLINE": "1",
+    "COPILOT_OFFLINE": "true",
+    "COPILOT_AUTO_UPDATE": "false",
+    "CONTINUE_TELEMETRY_ENABLED": "0",
 }
 """What keeps the tools from asking the internet for anything: tests talk to this machine only."""
 _GEMINI_STAYS_HERE = {
@@ -46,21 +50,32 @@ class Tool:
     model: str = ""
     """The model to name where a test names none; "" leaves it to `way`."""
 
+    prompt_option: str = ""
+    """What the prompt must follow, where it does not simply stand last."""
+
     def command(self, prompt: str, model: str = "") -> list[str]:
         named = model or self.model
         chosen = [self.model_option, named] if named else []
-        return [self.binary, *self.words, *chosen, *(["-p"] if self.binary == "gemini" else []), prompt]
+        option = [self.prompt_option] if self.prompt_option else []
+        return [self.binary, *self.words, *chosen, *option, prompt]
 
 
 _CODEX_WORDS = ("exec", "--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox")
 TOOLS = {
     "claude": Tool("claude", ("-p", "--dangerously-skip-permissions"), "--model", "anthropic.messages", 3),
     "codex": Tool("codex", _CODEX_WORDS, "-m", "openai.responses", 2),
-    "gemini": Tool("gemini", ("--yolo",), "-m", "gemini.generate", 2),
+    "gemini": Tool("gemini", ("--yolo",), "-m", "gemini.generate", 2, prompt_option="-p"),
     "opencode-anthropic": Tool(
         "opencode", ("run",), "-m", "anthropic.messages", 3, "waystation-anthropic/claude-sonnet-4-5"
     ),
     "opencode-chat": Tool("opencode", ("run",), "-m", "openai.chat", 3, "waystation/gpt-5.4"),
+}
+"""Those that every kind of fault is tried with."""
+ALL_TOOLS = TOOLS | {
+    "qwen": Tool("qwen", ("--yolo",), "--model", "openai.chat", 2),
+    "pi": Tool("pi", ("-p", "--no-session"), "--model", "openai.chat", 2),
+    "copilot": Tool("copilot", ("--allow-all-tools",), "--model", "openai.responses", 2, prompt_option="-p"),
+    "cn": Tool("cn", ("-p", "--auto"), "--model", "openai.chat", 2),
 }
 
 

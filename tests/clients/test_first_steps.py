@@ -19,8 +19,9 @@ def test_the_welcome_link_signs_in_once(tmp_path: Path, defaults: RunningGateway
 
 
 def test_a_tool_works_on_embedded_defaults_and_is_counted(
-    tmp_path: Path, defaults: RunningGateway, tool: Tool
+    tmp_path: Path, defaults: RunningGateway, any_tool: Tool
 ) -> None:
+    tool = any_tool
     laptop = Laptop(tmp_path / "home", defaults)
     laptop.sign_in()
     run = laptop.run(tool)

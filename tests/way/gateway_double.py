@@ -32,7 +32,10 @@ AGENTS: dict[str, Any] = {
         "wire": "gemini.generate",
         "models": [{"id": "gemini-one", "name": "G", "wires": ["gemini.generate"]}],
     },
-    "opencode": {"model": "gpt-one", "wire": "openai.chat", "models": MODELS},
+    **{
+        tool: {"model": "gpt-one", "wire": "openai.chat", "models": MODELS}
+        for tool in ("opencode", "qwen", "pi", "copilot", "cn")
+    },
 }
 
 

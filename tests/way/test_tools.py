@@ -45,11 +45,11 @@ def findings(name: str, folder: Path) -> list[str]:
     return [f"{Path(f.path).name}: {f.text}" for f in tool.project_findings(str(folder))]
 
 
-def configured(name: str, folder: str, **defaults: Any) -> Launch:
+def configured(name: str, folder: str, args: list[str] | None = None, **defaults: Any) -> Launch:
     tool = tools.find(name)
     assert tool is not None
     launch = Launch(
-        args=[],
+        args=list(args or ()),
         env={},
         base="http://gw",
         secret="s",
@@ -61,8 +61,8 @@ def configured(name: str, folder: str, **defaults: Any) -> Launch:
     return launch
 
 
-def test_all_four_are_known() -> None:
-    assert tools.names() == ["claude", "codex", "gemini", "opencode"]
+def test_all_are_known() -> None:
+    assert tools.names() == ["claude", "cn", "codex", "copilot", "gemini", "opencode", "pi", "qwen"]
 
 
 # Claude Code

@@ -1,9 +1,9 @@
 """Which model each coding tool starts with, for one person."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from waystation.model import ModelEntry, Wire
+from waystation.model import TOOL_WIRES, ModelEntry, Wire
 
 
 class _Tool(NamedTuple):
@@ -20,37 +20,41 @@ TOOLS: dict[str, _Tool] = {
     "opencode": _Tool((Wire.CHAT, Wire.MESSAGES), ""),
     "copilot": _Tool((Wire.CHAT, Wire.RESPONSES, Wire.MESSAGES), ""),
     "qwen": _Tool((Wire.CHAT,), "qwen"),
-    "pi": _Tool((Wire.CHAT,), ""),
-    "cn": _Tool((Wire.RESPONSES, Wire.CHAT), ""),
+    "pi": _Tool((Wire.CHAT, Wire.MESSAGES), ""),
+    "cn": _Tool((Wire.RESPONSES, Wire.CHAT, Wire.MESSAGES), ""),
 }
 """The tools whose protocols were measured; a tool that only a policy's `agents` names gets that model."""
 
 _SMALL = "/small"
+_ANY = tuple(wire for wire in TOOL_WIRES if wire is not Wire.EMBEDDINGS)
 
 
 def choose_models(
-    models: Sequence[tuple[ModelEntry, tuple[Wire, ...], tuple[str, ...]]],
+    models: Sequence[tuple[ModelEntry, Collection[Wire], Collection[Wire], tuple[str, ...]]],
 ) -> dict[str, dict[str, object]]:
     """Per tool: `model`, `wire` (how to reach it), `small_model` if named, and `models`, all that it can use.
 
-    `models` is what the person may use, in the policy's order: entry, wires, `agents` hints. A hint decides;
-    without one it is the first model of the tool's own vendor, else the first that speaks its protocol.
-    A tool that nothing here can serve is left out.
+    `models` is what the person may use, in the policy's order: entry, protocols that its providers speak, those
+    that it can be asked in (translated ones too), `agents` hints. A hint decides; without one it is the first
+    model of the tool's own vendor, else the first that speaks its protocol, else the first. A model is reached
+    without translation where that can be. A tool that nothing here can serve is left out.
     """
-    hinted = {hint.removesuffix(_SMALL) for _, _, hints in models for hint in hints}
+    hinted = {hint.removesuffix(_SMALL) for *_, hints in models for hint in hints}
     chosen: dict[str, dict[str, object]] = {}
     for name in dict.fromkeys((*TOOLS, *sorted(hinted))):
-        tool = TOOLS.get(name, _Tool(tuple(Wire), ""))
+        tool = TOOLS.get(name, _Tool(_ANY, ""))
         usable = [
             (entry, wires, hints)
-            for entry, spoken, hints in models
-            if (wires := tuple(w for w in tool.wires if w in spoken and w is not Wire.EMBEDDINGS))
+            for entry, spoken, reachable, hints in models
+            if (wires := _of(tool.wires, spoken) or _of(tool.wires, reachable))
         ]
         if not usable:
             continue
+        native = {entry.id for entry, spoken, *_ in models if _of(tool.wires, spoken)}
         picks = (
             [m for m in usable if name in m[2]]
             or [m for m in usable if tool.family and m[0].id.startswith(tool.family)]
+            or [m for m in usable if m[0].id in native]
             or usable
         )
         entry, wires, _ = picks[0]
@@ -58,8 +62,23 @@ def choose_models(
         small = next((e.id for e, _, hints in usable if name + _SMALL in hints), None)
         if small is not None:
             answer["small_model"] = small
-        answer["models"] = [
-            {"id": e.id, "name": e.display_name or e.id, "wires": [str(w) for w in ws]} for e, ws, _ in usable
-        ]
+        answer["models"] = [_offered(e, ws) for e, ws, _ in usable]
         chosen[name] = answer
     return chosen
+
+
+def _of(wanted: tuple[Wire, ...], there: Collection[Wire]) -> tuple[Wire, ...]:
+    return tuple(wire for wire in wanted if wire in there)
+
+
+def _offered(entry: ModelEntry, wires: tuple[Wire, ...]) -> dict[str, object]:
+    offered: dict[str, object] = {
+        "id": entry.id,
+        "name": entry.display_name or entry.id,
+        "wires": [str(w) for w in wires],
+    }
+    if entry.context_window is not None:
+        offered["context_window"] = entry.context_window
+    if entry.max_output is not None:
+        offered["max_output"] = entry.max_output
+    return offered

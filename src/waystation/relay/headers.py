@@ -70,7 +70,7 @@ _SESSION_HEADERS = (b"x-claude-code-session-id", b"session-id", b"x-session-id",
 
 _meanings: dict[bytes, int] = {}
 _MEANINGS_LIMIT = 4096
-_PASS, _BEARER, _TOKEN, _SESSION, _AGENT, _CODING, _UPGRADE = 1, 2, 4, 8, 16, 32, 64
+_PASS, _BEARER, _TOKEN, _SESSION, _AGENT, _CODING, _UPGRADE, _TOOL = 1, 2, 4, 8, 16, 32, 64, 128
 
 
 def _meaning(name: bytes) -> int:
@@ -84,6 +84,8 @@ def _meaning(name: bytes) -> int:
         flags |= _SESSION
     elif name == b"user-agent":
         flags |= _AGENT
+    elif name == b"x-waystation-tool":
+        flags |= _TOOL
     elif name == b"content-encoding":
         flags |= _CODING
     elif name == b"upgrade":
@@ -115,7 +117,7 @@ class RequestHead:
         self.upgrade = b""
         self.tool_session = ""
         """The tool's own session id, or empty."""
-        bearer = agent = b""
+        bearer = agent = named = b""
         lines: list[bytes] = []
         for name, value in headers:
             flags = _meanings.get(name)
@@ -135,11 +137,13 @@ class RequestHead:
                     agent = value
                 elif flags & _CODING:
                     self.coding = value
+                elif flags & _TOOL:
+                    named = value
                 else:
                     self.upgrade = value.lower()
         if bearer:
             self.token = bearer
-        self.tool = identify_tool(agent)
+        self.tool = identify_tool(agent, named)
         """(name, version) of the coding tool."""
         self.outbound = b"".join(lines)
         """The lines that a provider may see. No token, cookie or connection header leaves the gateway, whatever

@@ -12,7 +12,7 @@ _AGENTS: tuple[tuple[re.Pattern[bytes], str], ...] = tuple(
         (rb"QwenCode/([\w.-]+)", "qwen"),
         (rb"(?i)copilot(?:-cli)?/([\w.-]+)", "copilot"),
         (rb"(?i)cursor(?:-\w+)?/([\w.-]+)", "cursor"),
-        (rb"ls/JS ([\w.-]+)", "continue"),
+        (rb"ls/JS ([\w.-]+)", "cn"),
         (rb"(?i)^(?:async)?anthropic/(?:python|js) ([\w.-]+)", "anthropic-sdk"),
         (rb"(?i)^(?:async)?openai/(?:python|js) ([\w.-]+)", "openai-sdk"),
         (rb"google-genai-sdk/([\w.-]+)", "google-genai-sdk"),
@@ -20,18 +20,25 @@ _AGENTS: tuple[tuple[re.Pattern[bytes], str], ...] = tuple(
     )
 )
 
-_known: dict[bytes, tuple[str, str]] = {}
+_NAME = re.compile(rb"[a-z][a-z0-9-]{0,31}")
+_known: dict[tuple[bytes, bytes], tuple[str, str]] = {}
 _KNOWN_LIMIT = 4096
 
 
-def identify_tool(agent: bytes) -> tuple[str, str]:
-    """(tool, version) by its User-Agent; ("unknown", "") where that gives nothing away. Never raises."""
-    found = _known.get(agent)
+def identify_tool(agent: bytes, named: bytes = b"") -> tuple[str, str]:
+    """(tool, version) by its User-Agent; ("unknown", "") where that gives nothing away. Never raises.
+
+    `named` is what `way` says it has started: some tools only name the SDK that they are built with. Both are
+    what the other side says of itself, good for figures and not for decisions that must hold.
+    """
+    found = _known.get((agent, named))
     if found is None:
         found = _read_agent(agent)
+        if found[0] != named.decode("latin-1") and _NAME.fullmatch(named):
+            found = (named.decode("ascii"), "")
         if len(_known) >= _KNOWN_LIMIT:  # a flood of made-up agents must not grow memory
             _known.clear()
-        _known[agent] = found
+        _known[agent, named] = found
     return found
 
 
