@@ -186,6 +186,7 @@ models:
         port=8000,
         tls=False,
         target=b"/v1/chat/completions",
+        wire=Wire.CHAT,
         headers=((b"x-team", b"ai"),),
         authority=b"[::1]:8000",
     )

@@ -23,3 +23,8 @@ class Capabilities(msgspec.Struct, frozen=True, gc=False):
     """How it is told to think: not at all; by a word; by tokens; as it sees fit, with a word as bound."""
     forced_tools_with_thinking: bool | None = None
     """It takes a forced tool choice while thinking (E103)."""
+    sampling: bool | None = None
+    """It takes `temperature`, `top_p` and `top_k`; those that do not refuse the whole request for them."""
+    system_turns: bool | None = None
+    """Messages: it takes `role: system` among the messages. Where nobody said, a translation assumes that it does
+    not: models that do not refuse the whole session for it, and user text says the same."""

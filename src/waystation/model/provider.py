@@ -4,6 +4,7 @@ from enum import StrEnum
 
 import msgspec
 
+from waystation.model.capabilities import Capabilities
 from waystation.model.wire import Wire
 
 
@@ -52,6 +53,9 @@ class Provider(msgspec.Struct, frozen=True):
     """Chat Completions only: the server understands `stream_options.include_usage`."""
     terms: Terms = Terms()
     verify_tls: bool = True
+    translations: dict[Wire, Wire] = {}
+    """For each protocol that tools ask in and this provider does not speak: the one of its own that such requests
+    are translated to. A protocol that is in neither cannot be asked here."""
 
 
 class Route(msgspec.Struct, frozen=True):
@@ -67,3 +71,8 @@ class Route(msgspec.Struct, frozen=True):
     """Lower is tried first."""
     max_in_flight: int | None = None
     """How many requests may be under way to it at once, from this process."""
+    native: bool = True
+    """Its provider speaks the protocol that was asked in. False: the request is translated, and within a priority
+    such a route comes after those that need not be."""
+    capabilities: Capabilities = Capabilities()
+    """What the model can do, as far as the policy, the price data or our own table says."""

@@ -1,17 +1,28 @@
 """From a checked document to a plan."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Protocol
 
-from waystation.model import LongContext, ModelEntry, PriceOverride, Provider, Route, StatedRates
+import msgspec
+
+from waystation.model import (
+    Capabilities,
+    LongContext,
+    ModelEntry,
+    PriceOverride,
+    Provider,
+    Route,
+    StatedRates,
+)
 from waystation.policy.checking import prices_of
 from waystation.policy.document import Amounts, ModelSpec, Policy, PriceSpec
 from waystation.policy.errors import Path, PolicyError, PolicyErrors
+from waystation.policy.families import capabilities_of, merged
 from waystation.policy.load import PolicyDocument
 from waystation.policy.names import by_precision, compile_pattern, did_you_mean, is_pattern
 from waystation.policy.plan import CompiledModel, Plan
-from waystation.policy.providers import compile_provider
+from waystation.policy.providers import Translatable, compile_provider
 
 
 class Prices(Protocol):
@@ -25,32 +36,40 @@ class Prices(Protocol):
 
 
 def compile_plan(
-    doc: PolicyDocument, *, version: int, prices: Prices | None = None, rehearsal_url: str = ""
+    doc: PolicyDocument,
+    *,
+    version: int,
+    prices: Prices | None = None,
+    rehearsal_url: str = "",
+    translatable: Translatable | None = None,
 ) -> Plan:
     """The plan of `doc`. Raises PolicyErrors for what only shows when the parts meet.
 
     With `prices`, names of the price data are checked and context windows that the policy leaves open are
-    taken from there. `rehearsal_url` is where the gateway's own rehearsal provider listens.
+    taken from there. `rehearsal_url` is where the gateway's own rehearsal provider listens. `translatable` says
+    which protocols can be translated to which; without it none can.
     """
     policy = doc.policy
     overrides = price_overrides(doc)
     if prices is not None:
         _check_price_names(doc, prices)
     providers = {
-        name: compile_provider(name, spec, built_in_url=rehearsal_url)
+        name: compile_provider(name, spec, built_in_url=rehearsal_url, translatable=translatable)
         for name, spec in policy.providers.items()
     }
     exact: dict[str, CompiledModel] = {}
     for name, spec in policy.models.items():
         if not is_pattern(name):
-            exact[name] = _compile_model(name, spec, providers, prices)
+            exact[name] = _compile_model(name, spec, policy, providers, prices)
     patterns = [n for n in policy.models if is_pattern(n)]
     return Plan(
         version=version,
         providers=providers,
         models=exact,
         aliases={alias: name for name, spec in policy.models.items() for alias in spec.aliases},
-        patterns=tuple(_compile_model(n, policy.models[n], providers, None) for n in by_precision(patterns)),
+        patterns=tuple(
+            _compile_model(n, policy.models[n], policy, providers, None) for n in by_precision(patterns)
+        ),
         open_by_default=policy.access.default == "allow",
         contact=policy.access.contact,
         members=_by_member({g: spec.members for g, spec in policy.access.groups.items()}),
@@ -131,24 +150,37 @@ def _pico(amount: Decimal, *, scale: int = 6) -> int:
 
 
 def _compile_model(
-    name: str, spec: ModelSpec, providers: dict[str, Provider], prices: Prices | None
+    name: str, spec: ModelSpec, policy: Policy, providers: dict[str, Provider], prices: Prices | None
 ) -> CompiledModel:
     pattern = is_pattern(name)
     routes: list[Route] = []
+    stated = Capabilities(
+        **msgspec.structs.asdict(spec.capabilities),
+        context_window=spec.context_window,
+        max_output=spec.max_output,
+    )
     for route in sorted(spec.routes, key=lambda r: r.priority):
         model = route.model or "{model}"
         if not pattern:
             model = model.replace("{model}", name)
         provider = providers[route.provider]
-        routes.append(Route(f"{provider.id}/{model}", provider, model, route.weight, route.priority))
-    window = spec.context_window
-    if window is None and prices is not None:
-        windows = [prices.context_window(r.provider.price_provider, r.model) for r in routes]
-        window = min((w for w in windows if w is not None), default=None)
+        known = stated
+        if prices is not None:
+            known = merged(
+                known, Capabilities(context_window=prices.context_window(provider.price_provider, model))
+            )
+        if not pattern:  # a pattern's models are known once they are asked for
+            known = merged(known, capabilities_of(model))
+        routes.append(
+            Route(f"{provider.id}/{model}", provider, model, route.weight, route.priority, capabilities=known)
+        )
     return CompiledModel(
         name=name,
         entry=ModelEntry(
-            id=name, display_name=spec.display_name, context_window=window, max_output=spec.max_output
+            id=name,
+            display_name=spec.display_name,
+            context_window=_least(r.capabilities.context_window for r in routes),
+            max_output=_least(r.capabilities.max_output for r in routes),
         ),
         routes=tuple(routes),
         groups=None if spec.groups is None else frozenset(spec.groups),
@@ -156,7 +188,13 @@ def _compile_model(
         max_output=spec.max_output,
         agents=spec.agents,
         pattern=compile_pattern(name) if pattern else None,
+        translated=(spec.translation or policy.translation) == "allow",
     )
+
+
+def _least(figures: Iterable[int | None]) -> int | None:
+    """What holds on every route, of those that are known."""
+    return min((figure for figure in figures if figure is not None), default=None)
 
 
 def _by_member(members: dict[str, tuple[str, ...]]) -> dict[str, frozenset[str]]:

@@ -239,6 +239,35 @@ class RouteSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     priority: Annotated[Annotated[int, Meta(ge=0, le=1_000)], Meta(description="Lower is tried first.")] = 0
 
 
+Translation = Literal["allow", "never"]
+
+
+class CapabilitiesSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a model can do, where our own table of known models does not say it, or says it wrongly."""
+
+    tools: Annotated[bool | None, Meta(description="It can call tools.")] = None
+    parallel_tools: Annotated[bool | None, Meta(description="It can call several tools in one answer.")] = (
+        None
+    )
+    vision: Annotated[bool | None, Meta(description="It reads images.")] = None
+    documents: Annotated[bool | None, Meta(description="It reads documents (PDF).")] = None
+    structured_output: Annotated[
+        bool | None, Meta(description="Its answers can be held to a JSON Schema.")
+    ] = None
+    caching: Annotated[bool | None, Meta(description="It takes cache marks in the prompt.")] = None
+    sampling: Annotated[bool | None, Meta(description="It takes `temperature`, `top_p` and the like.")] = None
+    thinking: Annotated[
+        Literal["none", "effort", "budget", "adaptive"] | None,
+        Meta(
+            description="How it is told to think: not at all, by a word, by a number of tokens, or as it sees fit "
+            "with a word as bound."
+        ),
+    ] = None
+    forced_tools_with_thinking: Annotated[
+        bool | None, Meta(description="It can be made to call a tool while it thinks.")
+    ] = None
+
+
 class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A name that people ask for, and where requests for it go."""
 
@@ -257,6 +286,16 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     ] = None
     context_window: Annotated[
         Annotated[int, Meta(ge=1)] | None, Meta(description="Prompt tokens that fit.")
+    ] = None
+    capabilities: Annotated[
+        CapabilitiesSpec, Meta(description="What it can do, where it is not a model that the gateway knows.")
+    ] = CapabilitiesSpec()
+    translation: Annotated[
+        Translation | None,
+        Meta(
+            description="Whether tools that speak another protocol than its providers may use it; unset: as at "
+            "the top."
+        ),
     ] = None
     price: Annotated[
         PriceSpec | tuple[PriceSpec, ...] | None,
@@ -321,3 +360,10 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         ),
     ] = {}
     access: Annotated[AccessSpec, Meta(description="Who may use what.")] = AccessSpec()
+    translation: Annotated[
+        Translation,
+        Meta(
+            description="Whether a request may be translated to a provider that speaks another protocol than the "
+            "tool. A model can say otherwise."
+        ),
+    ] = "allow"

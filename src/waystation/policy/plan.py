@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from waystation.model import (
+    TOOL_WIRES,
     ModelEntry,
     Operation,
     PriceOverride,
@@ -21,6 +22,7 @@ from waystation.model import (
 from waystation.policy import refusals
 from waystation.policy.agents import choose_models
 from waystation.policy.checking import EVERYONE
+from waystation.policy.families import capabilities_of, merged
 from waystation.policy.providers import Endpoint, EndpointTable
 
 _REMEMBERED = 4096
@@ -32,7 +34,8 @@ class Resolution(msgspec.Struct, frozen=True):
     """Yes: this request may go to these routes."""
 
     routes: tuple[Route, ...]
-    """Lowest priority number first; within a priority, as the policy lists them. `order` draws by weight."""
+    """Lowest priority number first; within a priority, those that need no translation first, else as the policy
+    lists them. `order` draws by weight."""
     model_id: str
     """The model's name in the policy; for a pattern, the name that was asked for."""
     rule: str
@@ -41,12 +44,15 @@ class Resolution(msgspec.Struct, frozen=True):
     """Tokens the model can generate in one answer, where the policy says."""
 
     def order(self, rng: random.Random) -> tuple[Route, ...]:
-        """The routes in order of trial: by priority, within a priority at random by weight."""
+        """The routes in order of trial: by priority, within it the native ones first, and at random by weight."""
         if len(self.routes) == 1:
             return self.routes
         # Efraimidis and Spirakis: sorted by an exponential variate over the weight, it is a weighted draw.
-        keyed = [(r.priority, -math.log(1.0 - rng.random()) / r.weight, i) for i, r in enumerate(self.routes)]
-        return tuple(self.routes[i] for _, _, i in sorted(keyed))
+        keyed = [
+            (r.priority, not r.native, -math.log(1.0 - rng.random()) / r.weight, i)
+            for i, r in enumerate(self.routes)
+        ]
+        return tuple(self.routes[i] for *_, i in sorted(keyed))
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -69,15 +75,33 @@ class CompiledModel(msgspec.Struct, frozen=True):
     max_output: int | None
     agents: tuple[str, ...]
     pattern: re.Pattern[str] | None = None
+    translated: bool = True
+    """Requests may be translated to providers that do not speak the tool's protocol."""
 
     @property
     def wires(self) -> tuple[Wire, ...]:
+        """What its providers speak."""
         return tuple(dict.fromkeys(wire for route in self.routes for wire in route.provider.wires))
 
-    def speaking(self, wire: Wire, asked: str) -> tuple[Route, ...]:
-        """Routes whose provider speaks `wire`, with the model id that `asked` stands for."""
-        routes = tuple(r for r in self.routes if wire in r.provider.wires)
-        return tuple(_filled(r, asked) for r in routes) if self.pattern is not None else routes
+    @property
+    def reachable(self) -> frozenset[Wire]:
+        """The protocols that it can be asked in, translated or not."""
+        translations = (
+            {wire for r in self.routes for wire in r.provider.translations} if self.translated else ()
+        )
+        return frozenset(wire for wire in TOOL_WIRES if wire in self.wires or wire in translations)
+
+    def routes_for(self, wire: Wire, asked: str) -> tuple[Route, ...]:
+        """Where requests over `wire` can go, with the model id that `asked` stands for."""
+        routes = [r for r in self.routes if wire in r.provider.wires]
+        if self.translated:
+            routes += [
+                msgspec.structs.replace(r, native=False)
+                for r in self.routes
+                if wire in r.provider.translations
+            ]
+            routes.sort(key=lambda r: (r.priority, not r.native))
+        return tuple(_filled(r, asked) for r in routes) if self.pattern is not None else tuple(routes)
 
 
 class Plan:
@@ -123,6 +147,8 @@ class Plan:
     ) -> Resolution | Refusal:
         """Where a request may go, or why it may not: two or three look-ups once seen.
 
+        A route whose provider does not speak `wire` is among them where the request can be translated (and the
+        policy lets it be); its `native` is False, and the `endpoint` says which protocol to translate to.
         COUNT_TOKENS is answered like GENERATE even where no provider can count (`endpoint` is then None, and
         the caller estimates).
         """
@@ -142,13 +168,14 @@ class Plan:
         found = view.lists.get(surface)
         if found is None:
             found = view.lists[surface] = tuple(
-                m.entry for m in self._usable(view) if any(w.surface is surface for w in m.wires)
+                m.entry for m in self._usable(view) if any(w.surface is surface for w in m.reachable)
             )
         return found
 
     def agent_defaults(self, principal: Principal) -> dict[str, dict[str, object]]:
         """What `way` sets each tool to, for this principal; see `agents.choose_models`."""
-        return choose_models([(m.entry, m.wires, m.agents) for m in self._usable(self._view(principal))])
+        models = self._usable(self._view(principal))
+        return choose_models([(m.entry, m.wires, m.reachable, m.agents) for m in models])
 
     def endpoint(
         self, route: Route, wire: Wire, operation: Operation, stream: bool, action: str = ""
@@ -196,11 +223,15 @@ class Plan:
         if not self._allows(view, model):
             rule = f"models.{model.name}.groups" if model.groups is not None else "access.default"
             return refusals.not_allowed(name, model.group_order, rule, self._contact, self._names(view, wire))
-        routes = model.speaking(wire, asked)
+        routes = model.routes_for(wire, asked)
         if operation is Operation.EMBED:
             routes = tuple(r for r in routes if self.endpoint(r, wire, operation, False) is not None)
         if not routes:
             usable = self._names(view, wire)
+            if operation is not Operation.EMBED and not model.translated:
+                return refusals.not_translated(
+                    name, wire, model.wires, f"models.{model.name}.translation", usable
+                )
             return refusals.no_route(name, wire, model.wires, f"models.{model.name}.routes", usable)
         rule = f"models.{model.name}.groups" if model.groups is not None else f"models.{model.name}"
         return Resolution(routes, name, rule, model.max_output)
@@ -224,7 +255,7 @@ class Plan:
     def _names(self, view: "_View", wire: Wire) -> list[str]:
         """What the view may ask for over `wire`, for a refusal to suggest; patterns last."""
         patterns = (m for m in self._patterns if self._allows(view, m))
-        return [m.name for m in (*self._usable(view), *patterns) if wire in m.wires]
+        return [m.name for m in (*self._usable(view), *patterns) if wire in m.reachable]
 
 
 class _View:
@@ -240,6 +271,5 @@ class _View:
 
 def _filled(route: Route, asked: str) -> Route:
     model = route.model.replace("{model}", asked)
-    if model == route.model:
-        return route
-    return msgspec.structs.replace(route, id=f"{route.provider.id}/{model}", model=model)
+    known = merged(route.capabilities, capabilities_of(model))
+    return msgspec.structs.replace(route, id=f"{route.provider.id}/{model}", model=model, capabilities=known)

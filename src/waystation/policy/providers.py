@@ -1,12 +1,17 @@
 """From the policy's providers to what the relay needs: paths filled in, endpoints ready-made."""
 
+from collections.abc import Callable
 from urllib.parse import quote, urlsplit
 
 import msgspec
 
-from waystation.model import AuthScheme, Operation, Provider, Terms, Wire
+from waystation.model import TOOL_WIRES, AuthScheme, Operation, Provider, Terms, Wire
 from waystation.policy.document import ProviderSpec
 from waystation.policy.kinds import KINDS, path_key
+
+Translatable = Callable[[Wire, tuple[Wire, ...]], Wire | None]
+"""(what a tool speaks, what a provider speaks) → which of the latter to translate to, if any
+(`waystation.wire.translate.translatable`)."""
 
 
 class Endpoint(msgspec.Struct, frozen=True):
@@ -17,6 +22,8 @@ class Endpoint(msgspec.Struct, frozen=True):
     tls: bool
     target: bytes
     """Path and fixed query. Join the client's own query with `target_with`."""
+    wire: Wire
+    """The protocol to speak there; another than was asked in means that the request is translated."""
     headers: tuple[tuple[bytes, bytes], ...] = ()
     """The provider's fixed headers, names in lower case; the credential's header is not among them."""
     authority: bytes = b""
@@ -29,10 +36,13 @@ class Endpoint(msgspec.Struct, frozen=True):
         return self.target + (b"&" if b"?" in self.target else b"?") + query
 
 
-def compile_provider(provider_id: str, spec: ProviderSpec, *, built_in_url: str = "") -> Provider:
+def compile_provider(
+    provider_id: str, spec: ProviderSpec, *, built_in_url: str = "", translatable: Translatable | None = None
+) -> Provider:
     """The provider as the policy states it, the kind's usual values filled in.
 
-    `built_in_url`: where the gateway's own server of a built-in kind listens.
+    `built_in_url`: where the gateway's own server of a built-in kind listens. Without `translatable` it can be
+    asked in its own protocols only.
     """
     kind = KINDS[spec.kind]
     usual_url = built_in_url if kind.built_in else kind.base_url
@@ -42,11 +52,12 @@ def compile_provider(provider_id: str, spec: ProviderSpec, *, built_in_url: str 
     paths |= spec.paths
     if spec.api_version is not None:
         paths = {key: path.replace("{api_version}", spec.api_version) for key, path in paths.items()}
+    wires = spec.wires or kind.wires
     return Provider(
         id=provider_id,
         kind=spec.kind,
         base_url=(spec.base_url or usual_url or "").rstrip("/"),
-        wires=spec.wires or kind.wires,
+        wires=wires,
         paths=paths,
         auth=kind.auth if spec.credential is not None else AuthScheme.NONE,
         credential=spec.credential,
@@ -55,7 +66,19 @@ def compile_provider(provider_id: str, spec: ProviderSpec, *, built_in_url: str 
         usage_in_stream=spec.usage_in_stream,
         terms=Terms(spec.terms.no_training, spec.terms.retention_days, spec.terms.region),
         verify_tls=spec.verify_tls,
+        translations=_translations(wires, translatable) if translatable is not None else {},
     )
+
+
+def _translations(spoken: tuple[Wire, ...], translatable: Translatable) -> dict[Wire, Wire]:
+    """What to translate to, by what was asked in. Embeddings have one protocol each, and nothing to translate."""
+    found: dict[Wire, Wire] = {}
+    for source in TOOL_WIRES:
+        if source not in spoken and source is not Wire.EMBEDDINGS:
+            target = translatable(source, spoken)
+            if target is not None:
+                found[source] = target
+    return found
 
 
 class EndpointTable:
@@ -105,6 +128,7 @@ class EndpointTable:
             port=port,
             tls=tls,
             target=b"",
+            wire=provider.wires[0],
             headers=tuple((n.lower().encode("ascii"), v.encode("ascii")) for n, v in provider.headers),
             authority=(shown_host if url.port is None else f"{shown_host}:{port}").encode("ascii"),
         )
@@ -115,10 +139,31 @@ class EndpointTable:
                     continue
                 key = (provider.id, wire, operation, stream, action)
                 path = url.path + path
+                here = msgspec.structs.replace(endpoint, wire=wire)
                 if "{model}" in path:
-                    self._templates[key] = (endpoint, path)
+                    self._templates[key] = (here, path)
                 else:
-                    self._ready[key] = msgspec.structs.replace(endpoint, target=path.encode("ascii"))
+                    self._ready[key] = msgspec.structs.replace(here, target=path.encode("ascii"))
+        for asked, spoken in provider.translations.items():
+            self._lead(provider.id, asked, spoken)
+
+    def _lead(self, provider: str, asked: Wire, spoken: Wire) -> None:
+        """Requests in one protocol go to the addresses of another."""
+        for operation in (Operation.GENERATE, Operation.COUNT_TOKENS):
+            for stream in (False, True):
+                here, there = (
+                    (provider, asked, operation, stream, ""),
+                    (provider, spoken, operation, stream, ""),
+                )
+                if there in self._ready:
+                    self._ready[here] = self._ready[there]
+                elif there in self._templates:
+                    endpoint, path = self._templates[there]
+                    if spoken is Wire.GENERATE and stream and operation is Operation.GENERATE:
+                        path += (
+                            "&alt=sse" if "?" in path else "?alt=sse"
+                        )  # else one JSON array (a native client asks)
+                    self._templates[here] = (endpoint, path)
 
 
 _REQUESTS = tuple(

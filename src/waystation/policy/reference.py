@@ -76,8 +76,12 @@ Running gateways take a new version within a second; requests in flight finish u
   which the one with the longest text before its first `*` wins.
 - **Who may.** A model with `groups` is open to those groups, and `everyone` is everybody who is signed in. A
   model without is open to everyone if `access.default` is `allow`, to nobody if it is `deny`.
-- **Where it goes.** Among the routes whose provider speaks the caller's protocol, the lowest `priority` is
-  tried first; within a priority, `weight` is the share.
+- **Where it goes.** The lowest `priority` is tried first; within a priority, `weight` is the share.
+- **Translation.** A route whose provider does not speak the tool's protocol is used too: the request and its
+  answer are translated. Within a priority, routes that need no translation come first; to prefer a translated
+  one, give it a lower `priority`. `translation: never`, at a model or for all, leaves such routes out.
+- **What a model can do** (its windows, whether it sees, how it thinks) is known of the usual families by their
+  names; `capabilities`, `context_window` and `max_output` of an entry say it for others, or say it better.
 - **Secrets are references.** `env:NAME`, `file:PATH` or `vault:NAME`; a value that looks like a key is
   refused, and is never repeated in an error.
 - **Prices** belong to a provider's model: what the policy states beats the price data, from `effective` on.

@@ -11,6 +11,7 @@ WIRE_NAMES: dict[Wire, str] = {
     Wire.CHAT: "OpenAI Chat Completions",
     Wire.EMBEDDINGS: "OpenAI Embeddings",
     Wire.GENERATE: "Gemini",
+    Wire.CONVERSE: "Amazon Bedrock Converse",
 }
 _LISTS: dict[Surface, str] = {
     Surface.ANTHROPIC: "GET /anthropic/v1/models",
@@ -29,7 +30,7 @@ def unknown_model(asked: str, wire: Wire, usable: Iterable[str]) -> Refusal:
     elif names:
         message += f" You can use {_some(names)}."
     else:
-        message += f" No model that you may use speaks {WIRE_NAMES[wire]}."
+        message += f" No model that you may use can be asked over {WIRE_NAMES[wire]}."
     if names:
         message += f" {_LISTS[wire.surface]} lists yours."
     return Refusal(RefusalKind.UNKNOWN_MODEL, message, rule="models", param="model")
@@ -49,13 +50,31 @@ def not_allowed(model: str, groups: Sequence[str], rule: str, contact: str, usab
 
 
 def no_route(model: str, wire: Wire, speaks: Iterable[Wire], rule: str, usable: Iterable[str]) -> Refusal:
-    """The model exists and is allowed, but none of its providers speaks the caller's protocol."""
-    spoken = listing([WIRE_NAMES[w] for w in speaks], "and")
-    message = f"The model {model} cannot be asked over {WIRE_NAMES[wire]}: its providers speak {spoken}."
+    """The model exists and is allowed, but none of its providers speaks the caller's protocol, or one that it
+    could be translated to."""
+    return _unreachable(model, wire, f"its providers speak {_spoken(speaks)}", rule, usable)
+
+
+def not_translated(
+    model: str, wire: Wire, speaks: Iterable[Wire], rule: str, usable: Iterable[str]
+) -> Refusal:
+    """It could be translated, but the policy says that it must not be."""
+    reason = (
+        f"its providers speak {_spoken(speaks)}, and the policy does not let requests for it be translated"
+    )
+    return _unreachable(model, wire, reason, rule, usable)
+
+
+def _unreachable(model: str, wire: Wire, reason: str, rule: str, usable: Iterable[str]) -> Refusal:
+    message = f"The model {model} cannot be asked over {WIRE_NAMES[wire]}: {reason}."
     names = list(usable)
     if names:
         message += f" Over {WIRE_NAMES[wire]} you can use {_some(names)}."
     return Refusal(RefusalKind.NO_ROUTE, message, rule=rule, param="model")
+
+
+def _spoken(wires: Iterable[Wire]) -> str:
+    return listing([WIRE_NAMES[wire] for wire in wires], "and")
 
 
 def _quoted(asked: str) -> str:
