@@ -17,8 +17,14 @@ from way.tools.arguments import has_option
 from way.tools.projects import folders_up, read_text
 from way.tools.tool import Finding, Launch, Tool
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from way.agents import Defaults
+
 PROVIDER = "waystation"
 _REFRESH_MS = int(MINIMUM_LEFT * 1000) - 60_000
+_KNOWN = ("gpt-", "o3", "o4", "codex-")
+"""Codex brings what it must know of these."""
 _TOKEN_PATIENCE_MS = 20_000
 """`way token` may have to wait for the network."""
 
@@ -48,6 +54,7 @@ class Codex(Tool):
         options = [f"model_provider={_toml(PROVIDER)}", f"model_providers.{PROVIDER}={_toml(provider)}"]
         if launch.defaults.model and not self._has_chosen(launch):
             options.append(f"model={_toml(launch.defaults.model)}")
+            options += _limits(launch.defaults)
         launch.args[:0] = [word for option in options for word in ("-c", option)]
 
     def _has_chosen(self, launch: Launch) -> bool:
@@ -66,6 +73,14 @@ class Codex(Tool):
 
 
 TOOL = Codex()
+
+
+def _limits(defaults: Defaults) -> list[str]:
+    """What fits into a model that Codex does not know by name; without it, Codex compacts too late or too soon."""
+    window = next((m.context_window for m in defaults.models if m.id == defaults.model), 0)
+    if not window or defaults.model.startswith(_KNOWN):
+        return []
+    return [f"model_context_window={window}"]
 
 
 def _home(env: dict[str, str]) -> str:

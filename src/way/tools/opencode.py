@@ -41,6 +41,9 @@ class OpenCode(Tool):
         except ValueError:
             raise UsageError(f"{_VARIABLE} is not JSON; put it right or unset it.") from None
         launch.set(**{_VARIABLE: json.dumps(_over(theirs, _config(launch)))})
+        # It knows its models from us; asking the internet for a list of others makes it wait up to half a minute
+        # where packets get lost.
+        launch.env.setdefault("OPENCODE_DISABLE_MODELS_FETCH", "1")
 
     def project_findings(self, folder: str) -> list[Finding]:
         names = ("opencode.json", "opencode.jsonc", ".opencode/opencode.json", ".opencode/opencode.jsonc")

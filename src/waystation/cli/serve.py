@@ -7,13 +7,14 @@ from typing import Annotated, Any
 import typer
 
 app = typer.Typer()
+_USUAL_DATA = "~/.waystation"
 
 
 @app.command()
 def serve(
     data: Annotated[
         Path, typer.Option(envvar="WAYSTATION_DATA", help="Where the gateway keeps everything.")
-    ] = Path("~/.waystation"),
+    ] = Path(_USUAL_DATA),
     host: Annotated[str, typer.Option(envvar="WAYSTATION_HOST", help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(envvar="WAYSTATION_PORT", help="Port; 0 takes any free one.")] = 8080,
     base_url: Annotated[
@@ -94,6 +95,29 @@ def _own_command() -> str:
     return "waystation" if shutil.which("waystation") else sys.argv[0]
 
 
+def _data_option(announcement: Any) -> str:
+    """What must be said again for other commands to find this gateway's figures, if it is not where they look."""
+    import os
+    import shlex
+
+    looked_at = os.environ.get("WAYSTATION_DATA", _USUAL_DATA)
+    if Path(looked_at).expanduser() == Path(announcement.data):
+        return ""
+    return f" --data {shlex.quote(announcement.data)}"
+
+
+def _client(url: str) -> tuple[str, str]:
+    """(the command that gets `way` on this machine, how it is called then). A fresh Debian has no curl; the client
+    that came with the gateway does as well."""
+    import shutil
+    import sys
+
+    beside = Path(sys.executable).parent / "way"
+    if shutil.which("curl") is None and beside.exists():
+        return f"{beside} login {url}", str(beside)
+    return f"curl -fsS {url}/install | sh", "way"
+
+
 def _print_json(announcement: Any) -> None:
     import msgspec
 
@@ -118,10 +142,11 @@ def _print_welcome(announcement: Any) -> None:
         steps.append(
             ("Open this link (once, within 30 minutes) to become the owner:", announcement.welcome, "")
         )
+    get_client, client = _client(announcement.url)
     steps += [
-        ("In another terminal, get the client:", f"curl -fsS {announcement.url}/install | sh", ""),
-        ("Work:", "way claude", "   or way codex, way gemini, way opencode"),
-        ("See who spent what:", f"{_own_command()} usage", ""),
+        ("In another terminal, get the client:", get_client, ""),
+        ("Work:", f"{client} claude", "   or codex, gemini, opencode, qwen, pi, copilot, cn"),
+        ("See who spent what:", f"{_own_command()} usage{_data_option(announcement)}", ""),
     ]
     for number, (what, command, note) in enumerate(steps, 1):
         text.append(f"\n  {number}. {what}\n     ")

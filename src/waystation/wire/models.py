@@ -48,6 +48,10 @@ def _openai(models: Sequence[ModelEntry]) -> dict[str, Any]:
             {"id": entry.id, "object": "model", "created": entry.created, "owned_by": "waystation"}
             for entry in models
         ],
+        # Codex, where it gets its key by a command, wants its own `ModelsResponse` (codex-rs/protocol) and logs an
+        # error for any other. An entry of ours would replace the instructions that it has for a model of that name,
+        # so there is none: it keeps what it knows, and plain defaults for the rest.
+        "models": [],
     }
 
 
