@@ -4,6 +4,6 @@ The door is `Translation`: made for one attempt at one route, it gives the body 
 provider's stream into the tool's, and the tool's shape for a whole answer.
 """
 
-from waystation.wire.translate.translation import Translation, translatable
+from waystation.wire.translate.translation import Translation, holds_envelopes, translatable
 
-__all__ = ["Translation", "translatable"]
+__all__ = ["Translation", "holds_envelopes", "translatable"]

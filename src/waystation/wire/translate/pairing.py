@@ -1,0 +1,209 @@
+"""Calls and their results, brought together: each call answered once, directly behind its turn.
+
+Tools forgive themselves more than providers do: after an abort calls stand without results, after a compaction
+results without calls, and between protocols ids get lost or repeat (E70 to E74, E97).
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import msgspec
+
+from waystation.wire.canonical import Part, Reasoning, Role, Text, ToolCall, ToolResult, Turn
+from waystation.wire.codecs import Notes
+
+INTERRUPTED = "The call was interrupted before it returned a result."
+_NOTE = "tool_history"
+
+
+class _Call:
+    """A call and its answer."""
+
+    __slots__ = ("call", "result")
+
+    def __init__(self, call: ToolCall) -> None:
+        self.call = call
+        self.result: ToolResult | None = None
+
+
+class _Block:
+    """What the model said without interruption, and what it heard before it spoke again."""
+
+    __slots__ = ("calls", "heard", "said")
+
+    def __init__(self) -> None:
+        self.said: list[Part | _Call] = []
+        self.calls: list[_Call] = []
+        self.heard: list[tuple[Role, Sequence[Part]]] = []
+
+
+def pair(turns: Iterable[Turn], lowered: Callable[[ToolCall], ToolCall], notes: Notes) -> list[Turn]:
+    """The conversation with its calls and results in order: what the model said until it heard something is one
+    turn, and the results are the first that it hears.
+
+    `lowered` gives each call as the target has it, and is asked in the order of the conversation; results take
+    id, name and kind of their call.
+    """
+    blocks = _blocks(turns)
+    waiting: dict[str, _Call] = {}
+    """Calls of earlier turns that nothing has answered yet."""
+    for block in blocks:
+        _answer(block, waiting, notes)
+    paired: list[Turn] = []
+    for block in blocks:
+        _write(block, lowered, notes, paired)
+    return paired
+
+
+def _blocks(turns: Iterable[Turn]) -> list[_Block]:
+    block = _Block()
+    blocks = [block]
+    for turn in turns:
+        for role, parts in _sides(turn):
+            if role is not Role.ASSISTANT:
+                block.heard.append((role, parts))
+                continue
+            if block.heard:
+                block = _Block()
+                blocks.append(block)
+            for part in parts:
+                if isinstance(part, ToolCall):
+                    call = _Call(part)
+                    block.calls.append(call)
+                    block.said.append(call)
+                else:
+                    block.said.append(part)
+    return blocks
+
+
+def _sides(turn: Turn) -> Iterator[tuple[Role, Sequence[Part]]]:
+    """The turn, cut where a part stands on the wrong side: only models call, only users answer calls."""
+    roles = [_side(part, turn.role) for part in turn.parts]
+    start = 0
+    for at in range(1, len(roles) + 1):
+        if at == len(roles) or roles[at] is not roles[start]:
+            yield roles[start], turn.parts[start:at]
+            start = at
+
+
+def _side(part: Part, role: Role) -> Role:
+    kind = type(part)
+    if kind is ToolCall or kind is Reasoning:
+        return Role.ASSISTANT
+    return Role.USER if kind is ToolResult else role
+
+
+def _answer(block: _Block, waiting: dict[str, _Call], notes: Notes) -> None:
+    """Takes the results out of what was heard and gives them to their calls; what is left becomes text."""
+    calls: dict[str, list[_Call]] = {}
+    for call in block.calls:
+        calls.setdefault(call.call.id, []).append(call)
+    strays = False
+    for index, (role, parts) in enumerate(block.heard):
+        kept: list[Part] = []
+        for part in parts:
+            if not isinstance(part, ToolResult):
+                kept.append(part)
+            elif not _by_id(part, calls, waiting, notes):
+                kept.append(part)
+                strays = True
+        block.heard[index] = role, kept
+    if strays:
+        notes.change(_NOTE)
+        queues = _queues(block.calls)
+        for index, (role, parts) in enumerate(block.heard):
+            block.heard[index] = role, [found for part in parts for found in _settled(part, queues)]
+    for call in block.calls:
+        if call.result is None and call.call.id:
+            waiting[call.call.id] = call
+        else:
+            waiting.pop(call.call.id, None)  # whatever comes under this id is not for the older one
+
+
+def _by_id(
+    result: ToolResult, calls: dict[str, list[_Call]], waiting: dict[str, _Call], notes: Notes
+) -> bool:
+    """Gives a result to the call of its id, first among those of the turn before it (E73)."""
+    if not result.call_id:
+        return False
+    same = calls.get(result.call_id)
+    if same is not None:
+        call = next((call for call in same if call.result is None), same[-1])
+        if call.result is not None:  # the last one wins (E97)
+            notes.change(_NOTE)
+        call.result = result
+        return True
+    earlier = waiting.pop(result.call_id, None)
+    if earlier is None:
+        return False
+    earlier.result = result
+    return True
+
+
+_Queues = dict[tuple[bool, str], deque[_Call]]
+
+
+def _queues(calls: Iterable[_Call]) -> _Queues:
+    """Calls without an answer, in order, by (whether only those without an id, name or any)."""
+    queues: _Queues = {}
+    for call in calls:
+        if call.result is None:
+            for key in ((False, ""), (False, call.call.name), (True, ""), (True, call.call.name)):
+                if not (key[0] and call.call.id):
+                    queues.setdefault(key, deque()).append(call)
+    return queues
+
+
+def _settled(part: Part, queues: _Queues) -> list[Part]:
+    """What stays where `part` is: a result that goes to a call by order leaves nothing, others text."""
+    if not isinstance(part, ToolResult):
+        return [part]
+    queue = queues.get((bool(part.call_id), part.name), ())
+    while queue:
+        call = queue.popleft()
+        if call.result is None:
+            call.result = part
+            return []
+    return _as_text(part)
+
+
+def _as_text(orphan: ToolResult) -> list[Part]:
+    """A result whose call is gone, for the model to read all the same (E72)."""
+    if not orphan.content:
+        return []
+    head = (
+        f"[Result of an earlier call of {orphan.name}]" if orphan.name else "[Result of an earlier tool call]"
+    )
+    first, *rest = orphan.content
+    if isinstance(first, Text):
+        return [Text(f"{head}\n{first.text}"), *rest]
+    return [Text(head), first, *rest]
+
+
+def _write(block: _Block, lowered: Callable[[ToolCall], ToolCall], notes: Notes, into: list[Turn]) -> None:
+    results: list[Part] = []
+    said: list[Part] = []
+    for part in block.said:
+        if not isinstance(part, _Call):
+            said.append(part)
+            continue
+        call = lowered(part.call)
+        said.append(call)
+        result = part.result
+        if result is None:
+            notes.change(_NOTE)
+            result = ToolResult(call.id, (Text(INTERRUPTED),), is_error=True)
+        results.append(msgspec.structs.replace(result, call_id=call.id, name=call.name, custom=call.custom))
+    if said:
+        into.append(Turn(Role.ASSISTANT, tuple(said)))
+    for role, parts in block.heard:
+        if results and role is Role.USER:
+            parts = [*results, *parts]  # they stand together (E74)
+            results = []
+        elif results:
+            into.append(Turn(Role.USER, tuple(results)))
+            results = []
+        if parts:
+            into.append(Turn(role, tuple(parts)))
+    if results:
+        into.append(Turn(Role.USER, tuple(results)))
