@@ -5,7 +5,6 @@ ids unique. `broken_conversations` are what tools send after aborts, compactions
 """
 
 import json
-import string
 from typing import Any
 
 from hypothesis import strategies as st
@@ -42,7 +41,6 @@ from waystation.wire.canonical import (
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 """A whole PNG of one pixel."""
 
-_LETTERS = string.ascii_letters + string.digits + "_-"
 words: SearchStrategy[str] = st.one_of(
     st.sampled_from(
         ["hi", "naïve 猫 🐈", 'say "\\n"', "line\nline\r\n\ttab", "data: x\n\nevent: y", " ", "null"]
@@ -50,8 +48,8 @@ words: SearchStrategy[str] = st.one_of(
     st.text(min_size=1, max_size=30),
 )
 """Never empty."""
-safe_names: SearchStrategy[str] = st.text(_LETTERS, min_size=1, max_size=20).filter(
-    lambda name: name[0].isalpha() and "__" not in name
+safe_names: SearchStrategy[str] = st.builds(
+    str.__add__, st.sampled_from("abcXYZ"), st.text("abcXYZ019_-", max_size=12)
 )
 strange_names: SearchStrategy[str] = st.one_of(
     safe_names,
@@ -68,48 +66,37 @@ strange_names: SearchStrategy[str] = st.one_of(
     st.text(min_size=1, max_size=70),
 )
 ids: SearchStrategy[str] = st.one_of(
-    st.text(_LETTERS, min_size=1, max_size=30),
+    st.text("abcXYZ019_-", min_size=1, max_size=30),
     st.sampled_from(["call_1", "functions.bash:0", "fc_a|call_b", "toolu_01A", "chatcmpl-tool-" + "a" * 32]),
     st.text(min_size=1, max_size=80),
 )
-json_values: SearchStrategy[Any] = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.integers(-(2**53), 2**53), st.floats(-1e9, 1e9), words),
-    lambda inner: st.one_of(
-        st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=8), inner, max_size=3)
-    ),
-    max_leaves=6,
+_scalars: SearchStrategy[Any] = st.one_of(
+    st.none(), st.booleans(), st.integers(-(2**53), 2**53), st.floats(-1e9, 1e9), words
+)
+json_values: SearchStrategy[Any] = st.one_of(
+    _scalars, st.lists(_scalars, max_size=2), st.dictionaries(st.text(max_size=4), _scalars, max_size=2)
 )
 json_objects: SearchStrategy[dict[str, Any]] = st.dictionaries(st.text(max_size=8), json_values, max_size=3)
-schemas: SearchStrategy[dict[str, Any]] = st.recursive(
-    st.sampled_from(
-        [
-            {"type": "string"},
-            {"type": "string", "enum": ["a", "b"]},
-            {"type": ["string", "null"]},
-            {"type": "integer", "exclusiveMinimum": 0},
-            {"const": 3},
-            {"anyOf": [{"type": "string"}, {"type": "number"}]},
-            {"$ref": "#/$defs/node"},
-            {},
-        ]
-    ),
-    lambda inner: st.one_of(
-        inner.map(lambda schema: {"type": "array", "items": schema}),
-        st.dictionaries(safe_names, inner, max_size=3).map(
-            lambda properties: {
-                "type": "object",
-                "properties": properties,
-                "required": sorted(properties)[:1],
-                "additionalProperties": False,
-            }
-        ),
-    ),
-    max_leaves=5,
-).map(
-    lambda schema: {
+_small_schemas: SearchStrategy[dict[str, Any]] = st.sampled_from(
+    [
+        {"type": "string"},
+        {"type": "string", "enum": ["a", "b"]},
+        {"type": ["string", "null"]},
+        {"type": "integer", "exclusiveMinimum": 0},
+        {"const": 3},
+        {"anyOf": [{"type": "string"}, {"type": "number"}]},
+        {"type": "array", "items": {"type": "string"}},
+        {"$ref": "#/$defs/node"},
+        {},
+    ]
+)
+schemas: SearchStrategy[dict[str, Any]] = st.dictionaries(safe_names, _small_schemas, max_size=3).map(
+    lambda properties: {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "type": "object",
-        "properties": {"value": schema},
+        "properties": properties,
+        "required": sorted(properties)[:1],
+        "additionalProperties": False,
         "$defs": {"node": {"type": "object", "properties": {"next": {"$ref": "#/$defs/node"}}}},
     }
 )
@@ -127,6 +114,20 @@ media: SearchStrategy[Media] = st.one_of(
     st.just(Media(MediaKind.DOCUMENT, "text/plain", data="plain words", name="a.txt")),
     st.just(Media(MediaKind.AUDIO, "audio/wav", data="UklGRg==")),
     st.just(Media(MediaKind.VIDEO, "video/mp4", url="https://example.org/a.mp4")),
+)
+thinkings: SearchStrategy[Thinking | None] = st.sampled_from(
+    [
+        None,
+        Thinking(),
+        Thinking(effort=Effort.HIGH),
+        Thinking(effort=Effort.NONE),
+        Thinking(budget=4096, show="summary"),
+        Thinking(budget=0),
+        Thinking(adaptive=True),
+    ]
+)
+formats: SearchStrategy[OutputFormat | None] = st.sampled_from(
+    [None, None, OutputFormat(), OutputFormat({"type": "object"}, "answer", strict=True)]
 )
 
 
@@ -226,97 +227,106 @@ def conversations(draw: DrawFn, wire: Wire | None = None) -> Conversation:
         temperature=draw(st.sampled_from([None, 0.0, 1.0])),
         top_p=draw(st.sampled_from([None, 0.95])),
         stop=tuple(draw(st.lists(safe_names, max_size=2))),
-        thinking=draw(
-            st.sampled_from(
-                [
-                    None,
-                    Thinking(),
-                    Thinking(effort=Effort.HIGH),
-                    Thinking(effort=Effort.NONE),
-                    Thinking(budget=4096, show="summary"),
-                    Thinking(budget=0),
-                    Thinking(adaptive=True),
-                ]
-            )
-        ),
-        format=draw(
-            st.sampled_from([None, OutputFormat(), OutputFormat({"type": "object"}, "answer", strict=True)])
-        ),
+        thinking=draw(thinkings),
+        format=draw(formats),
     )
 
 
-@st.composite
-def broken_conversations(draw: DrawFn, wire: Wire | None = None) -> Conversation:
+_FEW_IDS = ["", "call_1", "call_2", "functions.bash:0", "fc_a|call_b", "c" * 70]
+_FEW_NAMES = ["Read", "fs.read", "0digit", "日本", "a" * 70, "mcp__x__y"]
+_spaces = st.sampled_from(["", "", "mcp__gw__", "a b"])
+_broken_parts: SearchStrategy[Part] = st.one_of(
+    texts,
+    st.just(Text("")),
+    st.builds(Text, words, marks),
+    st.builds(
+        Reasoning, st.one_of(st.just(""), words), st.one_of(st.none(), seals(providers=("", "p", "q")))
+    ),
+    st.builds(Reasoning, st.just(""), seals(), st.just(True)),
+    st.builds(
+        ToolCall,
+        st.one_of(st.sampled_from(_FEW_IDS), ids),
+        st.one_of(st.sampled_from(_FEW_NAMES), strange_names),
+        st.one_of(json_objects.map(json.dumps), words, st.just("")),
+        _spaces,
+        st.booleans(),
+        marks,
+    ),
+    st.builds(
+        ToolResult,
+        st.sampled_from(_FEW_IDS),
+        st.lists(st.one_of(texts, st.just(Text("")), media), max_size=2).map(tuple),
+        st.booleans(),
+        st.sampled_from(["", *_FEW_NAMES]),
+        st.booleans(),
+        marks,
+    ),
+    media,
+    st.builds(
+        Native, st.sampled_from(list(Wire)), st.sampled_from(["server_tool_use", "brand_new"]), json_objects
+    ),
+)
+_broken_tools: SearchStrategy[Tool] = st.one_of(
+    st.builds(
+        ServerTool,
+        st.sampled_from(list(Wire)),
+        st.sampled_from(["web_search_20250305", "web_search"]),
+        json_objects,
+    ),
+    st.builds(
+        FunctionTool,
+        strange_names,
+        words,
+        st.one_of(st.none(), schemas, json_objects),
+        st.sampled_from([None, True, False]),
+        _spaces,
+        st.sampled_from(["", "about"]),
+        marks,
+    ),
+    st.builds(CustomTool, st.sampled_from(_FEW_NAMES), words, st.one_of(st.none(), json_objects), _spaces),
+)
+_broken_choices: SearchStrategy[ToolChoice | None] = st.one_of(
+    st.none(),
+    st.builds(ToolChoice, st.sampled_from(["auto", "any", "none"])),
+    st.builds(
+        ToolChoice,
+        st.sampled_from(["named", "allowed"]),
+        st.lists(st.sampled_from(_FEW_NAMES), max_size=2).map(tuple),
+        st.booleans(),
+        _spaces,
+    ),
+)
+
+
+def broken_conversations() -> SearchStrategy[Conversation]:
     """Anything that the structs allow: orphans, doubles, empty texts, strange ids and names, foreign seals,
     parts on the wrong side, natives and server tools of any protocol."""
-    few_ids = draw(st.lists(st.one_of(ids, st.just("")), min_size=1, max_size=3))
-    few_names = draw(st.lists(strange_names, min_size=1, max_size=3))
-    few = st.sampled_from
-    spaces = few(["", "mcp__gw__", "a b"])
-    part = st.one_of(
-        texts,
-        st.just(Text("")),
-        st.builds(Text, words, cache=marks),
-        st.builds(
-            Reasoning, st.one_of(st.just(""), words), st.one_of(st.none(), seals(wire, ("", "p", "q")))
-        ),
-        st.builds(Reasoning, seal=seals(wire), redacted=st.just(True)),
-        st.builds(
-            ToolCall,
-            few(few_ids),
-            few(few_names),
-            st.one_of(json_objects.map(json.dumps), words, st.just("")),
-            namespace=spaces,
-            custom=st.booleans(),
-            cache=marks,
-        ),
-        st.builds(
-            ToolResult,
-            few(few_ids),
-            st.lists(st.one_of(texts, st.just(Text("")), media), max_size=2).map(tuple),
-            st.booleans(),
-            name=few(["", *few_names]),
-            custom=st.booleans(),
-            cache=marks,
-        ),
-        media,
-        st.builds(Native, few(list(Wire)), few(["server_tool_use", "brand_new"]), json_objects),
-    )
-    tools = st.one_of(
-        tool_sets(strange=True).filter(bool).flatmap(lambda found: few(found)),
-        st.builds(ServerTool, few(list(Wire)), few(["web_search_20250305", "web_search"]), json_objects),
-        st.builds(
-            FunctionTool, few(few_names), words, st.one_of(st.none(), schemas, json_objects), cache=marks
-        ),
-    )
-    whole = draw(conversations(wire))
-    choice = st.builds(
-        ToolChoice,
-        few(["auto", "any", "none"]),
-    ) | st.builds(ToolChoice, few(["named", "allowed"]), st.tuples(few(few_names)), st.booleans(), spaces)
-    return Conversation(
-        model=whole.model,
-        stream=whole.stream,
-        system=tuple(draw(st.lists(st.builds(Text, words, cache=marks), max_size=2))),
-        turns=tuple(
-            Turn(draw(few(list(Role))), tuple(draw(st.lists(part, max_size=4))))
-            for _ in range(draw(st.integers(0, 5)))
-        ),
-        tools=tuple(draw(st.lists(tools, max_size=4))),
-        tool_choice=draw(st.one_of(st.none(), choice)),
-        parallel_tools=whole.parallel_tools,
-        max_output=draw(few([None, 0, 1, 10**9])),
-        temperature=draw(few([None, 0.0, 2.0])),
-        top_k=draw(few([None, 40])),
-        seed=draw(few([None, 7])),
-        stop=whole.stop,
-        thinking=whole.thinking,
-        format=whole.format,
-        verbosity=draw(few(["", "low"])),
-        service_tier=draw(few(["", "priority"])),
-        user=draw(few(["", "someone"])),
-        cache_key=draw(few(["", "thread-1"])),
-        extras=draw(few([{}, {"brand_new": 1}])),
+    return st.builds(
+        Conversation,
+        model=st.just("a-model"),
+        stream=st.booleans(),
+        system=st.lists(st.builds(Text, st.one_of(words, st.just("")), marks), max_size=2).map(tuple),
+        turns=st.lists(
+            st.builds(Turn, st.sampled_from(list(Role)), st.lists(_broken_parts, max_size=4).map(tuple)),
+            max_size=5,
+        ).map(tuple),
+        tools=st.lists(_broken_tools, max_size=4).map(tuple),
+        tool_choice=_broken_choices,
+        parallel_tools=st.sampled_from([None, True, False]),
+        max_output=st.sampled_from([None, 0, 1, 10**9]),
+        temperature=st.sampled_from([None, 0.0, 2.0]),
+        top_p=st.sampled_from([None, 0.5]),
+        top_k=st.sampled_from([None, 40]),
+        seed=st.sampled_from([None, 7]),
+        stop=st.sampled_from([(), ("stop",), ("", " ", "a", "b", "c", "d")]),
+        presence_penalty=st.sampled_from([None, 0.5]),
+        thinking=thinkings,
+        format=formats,
+        verbosity=st.sampled_from(["", "low", "very"]),
+        service_tier=st.sampled_from(["", "priority", "odd"]),
+        user=st.sampled_from(["", "someone", "{" * 300]),
+        cache_key=st.sampled_from(["", "thread-1", "k" * 100]),
+        extras=st.sampled_from([{}, {"brand_new": 1}, {"a.b": None, "include": 3}]),
     )
 
 
