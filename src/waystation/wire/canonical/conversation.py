@@ -140,3 +140,6 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
     extras: dict[str, Any] = {}
     """Top-level fields that only the protocol it came by knows, as they were. Left out, with notice, of any
     other, save those that the reading codec lists as meaning nothing elsewhere."""
+    legacy_functions: bool = False
+    """Chat Completions: the tool speaks of `functions`, from before there were tools; its answer has one
+    `function_call`."""
