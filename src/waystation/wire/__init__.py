@@ -10,11 +10,12 @@ input.
 """
 
 from waystation.model import Operation, Wire
-from waystation.wire import anthropic, chat, gemini, responses
+from waystation.wire import anthropic, chat, converse, gemini, responses
 from waystation.wire.anthropic import MessagesTap
 from waystation.wire.bad_body import BadBody
 from waystation.wire.chat import ChatTap
 from waystation.wire.coding import decode_body
+from waystation.wire.converse import ConverseTap
 from waystation.wire.errors import convert_stream_error, keepalive, refusal_response, terminal_event
 from waystation.wire.estimate import estimate_tokens
 from waystation.wire.gemini import GenerateTap
@@ -65,6 +66,8 @@ def make_tap(wire: Wire, *, drop_usage_chunk: bool = False, cap: int = DEFAULT_C
         return ResponsesTap(cap)
     if wire is Wire.GENERATE:
         return GenerateTap(cap)
+    if wire is Wire.CONVERSE:
+        return ConverseTap(cap)
     return ChatTap(cap, drop_usage_chunk=drop_usage_chunk)
 
 
@@ -76,4 +79,6 @@ def read_body(wire: Wire, operation: Operation, status: int, body: bytes) -> Bod
         return responses.read_body(operation, status, body)
     if wire is Wire.GENERATE:
         return gemini.read_body(operation, status, body)
+    if wire is Wire.CONVERSE:
+        return converse.read_body(operation, status, body)
     return chat.read_body(operation, status, body)
