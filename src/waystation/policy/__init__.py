@@ -12,9 +12,11 @@ from waystation.policy.load import PolicyDocument, load
 from waystation.policy.plan import Plan, Resolution, Standing
 from waystation.policy.providers import Endpoint
 from waystation.policy.schema import json_schema
+from waystation.policy.smart import Circumstances
 
 __all__ = [
     "Change",
+    "Circumstances",
     "Endpoint",
     "Plan",
     "PolicyDocument",

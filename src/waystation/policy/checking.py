@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from typing import Protocol
 from urllib.parse import urlsplit
 
-from waystation.policy.document import ModelSpec, Policy, PriceSpec, ProviderSpec
+from waystation.policy.document import ChoiceSpec, ModelSpec, Policy, PriceSpec, ProviderSpec
 from waystation.policy.errors import Path, looks_like_secret
 from waystation.policy.kinds import KINDS, ProviderKind
-from waystation.policy.names import did_you_mean, is_pattern
+from waystation.policy.names import compile_pattern, did_you_mean, is_pattern
 from waystation.policy.nodes import Node
 
 EVERYONE = "everyone"
@@ -37,6 +37,8 @@ def check(policy: Policy, root: Node, fault: Fault) -> None:
         _provider(name, provider, root, fault)
     for name, model in policy.models.items():
         _model(name, model, declared, groups, root, fault)
+    for name, model in policy.models.items():
+        _choose(name, model, policy, groups, root, fault)
     _names(policy, root, fault)
     if EVERYONE in policy.access.groups:
         path: Path = ("access", "groups", EVERYONE)
@@ -123,8 +125,11 @@ def _model(
     name: str, spec: ModelSpec, providers: tuple[str, ...], groups: tuple[str, ...], root: Node, fault: Fault
 ) -> None:
     path: Path = ("models", name)
+    given = [field for field in ("routes", "choose") if root.has((*path, field))]
+    if len(given) != 1:
+        fault(root.key_at(path), path, f"give `routes` or `choose`{', not both' if given else ''}")
     seen: dict[tuple[str, str | None], int] = {}
-    for i, route in enumerate(spec.routes):
+    for i, route in enumerate(spec.routes or ()):
         below = (*path, "routes", i)
         if route.provider not in providers:
             place = (*below, "provider")
@@ -160,6 +165,53 @@ def _model(
                 fault(
                     root.key_at(place), place, "a pattern is not one model: give an exact name its own entry"
                 )
+
+
+_CONDITIONS = ("side_call", "prompt_over", "prompt_under", "images", "tools", "agents", "groups")
+
+
+def _choose(
+    name: str, spec: ModelSpec, policy: Policy, groups: tuple[str, ...], root: Node, fault: Fault
+) -> None:
+    lines = spec.choose or ()
+    path: Path = ("models", name, "choose")
+    if lines and is_pattern(name):
+        fault(root.key_at(path), path, "a pattern has `routes`; a smart route has one exact name")
+    for field in ("max_output", "context_window", "price"):
+        place: Path = ("models", name, field)
+        if lines and root.has(place):
+            fault(root.key_at(place), place, "a smart route has none of its own: its models have")
+    for i, line in enumerate(lines):
+        conditional = any(getattr(line, field) not in (None, ()) for field in _CONDITIONS)
+        if conditional and i == len(lines) - 1:
+            message = "the last line has no conditions, so that there is always an answer"
+            fault(root.at((*path, i)), (*path, i), message)
+        if not conditional and i < len(lines) - 1:
+            message = "a line without conditions comes last: those below it are never reached"
+            fault(root.at((*path, i)), (*path, i), message)
+        _chosen_models(line, policy, (*path, i, "model"), root, fault)
+        for j, group in enumerate(line.groups):
+            if group not in groups:
+                place = (*path, i, "groups", j)
+                hint = did_you_mean(group, groups)
+                fault(root.at(place), place, f"`access.groups` has no such group; {hint}")
+
+
+def _chosen_models(line: ChoiceSpec, policy: Policy, path: Path, root: Node, fault: Fault) -> None:
+    plain = [n for n, spec in policy.models.items() if spec.choose is None]
+    exact = [*(n for n in plain if not is_pattern(n)), *(a for n in plain for a in policy.models[n].aliases)]
+    patterns = [compile_pattern(n) for n in plain if is_pattern(n)]
+    several = not isinstance(line.model, str)
+    for j, model in enumerate(named_models(line)):
+        place = (*path, j) if several else path
+        if model in policy.models and policy.models[model].choose is not None:
+            fault(root.at(place), place, "a smart route leads to models, not to another smart route")
+        elif model not in exact and not any(p.fullmatch(model) for p in patterns):
+            fault(root.at(place), place, f"no model has this name; {did_you_mean(model, exact)}")
+
+
+def named_models(line: ChoiceSpec) -> tuple[str, ...]:
+    return (line.model,) if isinstance(line.model, str) else line.model
 
 
 def prices_of(spec: ModelSpec, path: Path) -> Iterator[tuple[Path, PriceSpec]]:

@@ -13,16 +13,18 @@ from waystation.model import (
     PriceOverride,
     Provider,
     Route,
+    Routing,
     StatedRates,
 )
-from waystation.policy.checking import prices_of
-from waystation.policy.document import Amounts, ModelSpec, Policy, PriceSpec
+from waystation.policy.checking import named_models, prices_of
+from waystation.policy.document import Amounts, ChoiceSpec, ModelSpec, Policy, PriceSpec
 from waystation.policy.errors import Path, PolicyError, PolicyErrors
 from waystation.policy.families import capabilities_of, merged
 from waystation.policy.load import PolicyDocument
 from waystation.policy.names import by_precision, compile_pattern, did_you_mean, is_pattern
 from waystation.policy.plan import CompiledModel, Plan
 from waystation.policy.providers import Translatable, compile_provider
+from waystation.policy.smart import Line
 
 
 class Prices(Protocol):
@@ -76,6 +78,7 @@ def compile_plan(
         roles=_by_member({role: names for role, names in policy.access.roles.items()}),  # noqa: C416 - widens the key type
         cost_centers={g: spec.cost_center for g, spec in policy.access.groups.items()},
         price_overrides=overrides,
+        routing=Routing(**msgspec.structs.asdict(policy.routing)),
     )
 
 
@@ -107,7 +110,7 @@ def price_overrides(doc: PolicyDocument) -> tuple[PriceOverride, ...]:
 def _stated_prices(policy: Policy) -> Iterator[tuple[PriceOverride, Path]]:
     for name, spec in policy.models.items():
         for path, price in prices_of(spec, ("models", name)):
-            for route in spec.routes:
+            for route in spec.routes or ():
                 model = (route.model or "{model}").replace("{model}", name)
                 yield _override(route.provider, model, price), path
 
@@ -159,7 +162,7 @@ def _compile_model(
         context_window=spec.context_window,
         max_output=spec.max_output,
     )
-    for route in sorted(spec.routes, key=lambda r: r.priority):
+    for route in sorted(spec.routes or (), key=lambda r: r.priority):
         model = route.model or "{model}"
         if not pattern:
             model = model.replace("{model}", name)
@@ -172,7 +175,15 @@ def _compile_model(
         if not pattern:  # a pattern's models are known once they are asked for
             known = merged(known, capabilities_of(model))
         routes.append(
-            Route(f"{provider.id}/{model}", provider, model, route.weight, route.priority, capabilities=known)
+            Route(
+                f"{provider.id}/{model}",
+                provider,
+                model,
+                route.weight,
+                route.priority,
+                route.max_in_flight,
+                capabilities=known,
+            )
         )
     return CompiledModel(
         name=name,
@@ -189,6 +200,21 @@ def _compile_model(
         agents=spec.agents,
         pattern=compile_pattern(name) if pattern else None,
         translated=(spec.translation or policy.translation) == "allow",
+        choose=tuple(_line(line) for line in spec.choose or ()),
+    )
+
+
+def _line(spec: ChoiceSpec) -> Line:
+    return Line(
+        models=named_models(spec),
+        quickest=spec.by == "latency",
+        side_call=frozenset(spec.side_call),
+        prompt_over=spec.prompt_over,
+        prompt_under=spec.prompt_under,
+        images=spec.images,
+        tools=spec.tools,
+        agents=frozenset(spec.agents),
+        groups=frozenset(spec.groups),
     )
 
 

@@ -3,7 +3,7 @@
 import math
 import random
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
 
@@ -16,6 +16,7 @@ from waystation.model import (
     Provider,
     Refusal,
     Route,
+    Routing,
     Surface,
     Wire,
 )
@@ -24,10 +25,12 @@ from waystation.policy.agents import choose_models
 from waystation.policy.checking import EVERYONE
 from waystation.policy.families import capabilities_of, merged
 from waystation.policy.providers import Endpoint, EndpointTable
+from waystation.policy.smart import Circumstances, Line, candidates
 
 _REMEMBERED = 4096
 """Answers kept per set of groups, and sets of groups kept: names and groups come from outside."""
 _LONGEST_NAME = 256
+_USUAL_ROUTING = Routing()
 
 
 class Resolution(msgspec.Struct, frozen=True):
@@ -77,6 +80,8 @@ class CompiledModel(msgspec.Struct, frozen=True):
     pattern: re.Pattern[str] | None = None
     translated: bool = True
     """Requests may be translated to providers that do not speak the tool's protocol."""
+    choose: tuple[Line, ...] = ()
+    """A smart route: it has these instead of routes."""
 
     @property
     def wires(self) -> tuple[Wire, ...]:
@@ -121,12 +126,21 @@ class Plan:
         roles: dict[str, frozenset[str]],
         cost_centers: dict[str, str],
         price_overrides: tuple[PriceOverride, ...],
+        routing: Routing = _USUAL_ROUTING,
     ) -> None:
         self.version = version
         """Version of the stored policy; 0 for the embedded default."""
         self.providers: Mapping[str, Provider] = providers
         self.price_overrides = price_overrides
         """Prices that the policy states, for `PriceBook.builtin(overrides=…)`."""
+        self.routing = routing
+        self.smart: Mapping[str, str] = {
+            name: model.name
+            for model in models.values()
+            if model.choose
+            for name in (model.name, *(a for a, m in aliases.items() if m == model.name))
+        }
+        """Every name of a smart route → the route's own name. Requests for one go through `choose`."""
         self._models = models
         self._aliases = aliases
         self._patterns = patterns
@@ -162,20 +176,52 @@ class Plan:
             view.answers[key] = answer
         return answer
 
+    def choose(
+        self,
+        principal: Principal,
+        wire: Wire,
+        operation: Operation,
+        name: str,
+        seen: Circumstances,
+        latency: Callable[[str], float | None],
+    ) -> tuple[Resolution | Refusal, str]:
+        """Where a request for the smart route `name` goes, and why: `auto: prompt over 100000`.
+
+        The first line that fits and names a model that the person may use decides. `latency` says how soon a
+        model lately answered, in seconds.
+        """
+        view = self._view(principal)
+        model = self._models[name]
+        if not self._allows(view, model):
+            return self.resolve(principal, wire, operation, name), ""
+        groups = self.standing(principal).groups | {EVERYONE}
+        refused: Resolution | Refusal | None = None
+        for line in model.choose:
+            if not line.fits(seen, groups):
+                continue
+            answers = {n: self.resolve(principal, wire, operation, n) for n in line.models}
+            allowed = frozenset(n for n, answer in answers.items() if isinstance(answer, Resolution))
+            usable = candidates(line, latency, allowed)
+            if usable:
+                return answers[usable[0]], f"{name}: {line.reason}"
+            refused = refused or next(iter(answers.values()))
+        assert refused is not None, "the last line fits always"
+        return refused, ""
+
     def models_for(self, principal: Principal, surface: Surface) -> tuple[ModelEntry, ...]:
         """The models that a principal may ask for on a surface, in the policy's order; no patterns."""
         view = self._view(principal)
         found = view.lists.get(surface)
         if found is None:
             found = view.lists[surface] = tuple(
-                m.entry for m in self._usable(view) if any(w.surface is surface for w in m.reachable)
+                m.entry for m in self._usable(view) if any(w.surface is surface for w in self._reach(m))
             )
         return found
 
     def agent_defaults(self, principal: Principal) -> dict[str, dict[str, object]]:
         """What `way` sets each tool to, for this principal; see `agents.choose_models`."""
         models = self._usable(self._view(principal))
-        return choose_models([(m.entry, m.wires, m.reachable, m.agents) for m in models])
+        return choose_models([(m.entry, m.wires, self._reach(m), m.agents) for m in models])
 
     def endpoint(
         self, route: Route, wire: Wire, operation: Operation, stream: bool, action: str = ""
@@ -223,6 +269,9 @@ class Plan:
         if not self._allows(view, model):
             rule = f"models.{model.name}.groups" if model.groups is not None else "access.default"
             return refusals.not_allowed(name, model.group_order, rule, self._contact, self._names(view, wire))
+        if model.choose:  # nothing is known of the request: as the last line says
+            answers = [self._decide(view, wire, operation, n) for n in model.choose[-1].models]
+            return next((a for a in answers if isinstance(a, Resolution)), answers[0])
         routes = model.routes_for(wire, asked)
         if operation is Operation.EMBED:
             routes = tuple(r for r in routes if self.endpoint(r, wire, operation, False) is not None)
@@ -235,6 +284,13 @@ class Plan:
             return refusals.no_route(name, wire, model.wires, f"models.{model.name}.routes", usable)
         rule = f"models.{model.name}.groups" if model.groups is not None else f"models.{model.name}"
         return Resolution(routes, name, rule, model.max_output)
+
+    def _reach(self, model: CompiledModel) -> frozenset[Wire]:
+        """The protocols that it can be asked in; a smart route in those of any of its models."""
+        if not model.choose:
+            return model.reachable
+        named = (self._find(name) for line in model.choose for name in line.models)
+        return frozenset().union(*(found.reachable for found in named if found is not None))
 
     def _find(self, asked: str) -> CompiledModel | None:
         """Exact names before aliases before patterns."""
@@ -255,7 +311,7 @@ class Plan:
     def _names(self, view: "_View", wire: Wire) -> list[str]:
         """What the view may ask for over `wire`, for a refusal to suggest; patterns last."""
         patterns = (m for m in self._patterns if self._allows(view, m))
-        return [m.name for m in (*self._usable(view), *patterns) if wire in m.reachable]
+        return [m.name for m in (*self._usable(view), *patterns) if wire in self._reach(m)]
 
 
 class _View:

@@ -5,6 +5,7 @@ look at the rest. The result is only used if no fault was found.
 """
 
 import datetime
+import math
 import re
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
@@ -131,6 +132,8 @@ class Reader:
                 return node.text.lower() == "true" if self._is(node, "bool", path) else _MISSING
             case types.IntType():
                 return self._int(node, kind, path)
+            case types.FloatType():
+                return self._float(node, kind, path)
             case types.DecimalType():
                 return self._decimal(node, path, hints)
             case types.DateType():
@@ -182,6 +185,25 @@ class Reader:
         if value is None or (low is not None and value < low) or (high is not None and value > high):
             bounds = [f"at least {low}"] * (low is not None) + [f"at most {high}"] * (high is not None)
             self.fault(node, path, f"expected a whole number of {listing(bounds, 'and') or 'fewer digits'}")
+            return _MISSING
+        return value
+
+    def _float(self, node: Node, kind: types.FloatType, path: Path) -> Any:
+        try:
+            value = float(node.text) if node.kind in ("int", "float") else math.nan
+        except ValueError:
+            value = math.nan
+        bounds = [
+            words
+            for words, bound, kept in (
+                (f"at least {kind.ge}", kind.ge, kind.ge is None or value >= kind.ge),
+                (f"more than {kind.gt}", kind.gt, kind.gt is None or value > kind.gt),
+                (f"at most {kind.le}", kind.le, kind.le is None or value <= kind.le),
+            )
+            if bound is not None and not kept
+        ]
+        if bounds or not math.isfinite(value):
+            self.fault(node, path, f"expected a number {listing(bounds, 'and')}".rstrip())
             return _MISSING
         return value
 
