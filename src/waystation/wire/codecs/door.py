@@ -23,6 +23,10 @@ class Target(msgspec.Struct, frozen=True):
     capabilities: Capabilities = Capabilities()
     usage_in_stream: bool = True
     """Chat Completions: the server understands `stream_options.include_usage`."""
+    json_schema: bool = True
+    """Gemini: the server takes `parametersJsonSchema` and `responseJsonSchema`; else only its own Schema."""
+    betas: tuple[str, ...] = ()
+    """Converse: the Anthropic beta flags that the provider is known to take (E82)."""
 
 
 class Notes:
