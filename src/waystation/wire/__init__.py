@@ -23,19 +23,22 @@ from waystation.wire.models import model_list
 from waystation.wire.reading import BodyReading
 from waystation.wire.request import RequestFacts, read_request
 from waystation.wire.responses import ResponsesTap, responses_error_to_failed
+from waystation.wire.shape import Shape, read_shape
 from waystation.wire.splice import request_usage_in_stream, set_model
 from waystation.wire.sse import DEFAULT_CAP, SSEDecoder, SSEEvent, SSEOverflow
-from waystation.wire.stream_error import StreamError
+from waystation.wire.stream_error import STATUS_BY_TYPE, StreamError
 from waystation.wire.tap import StreamTap
 
 __all__ = [
     "DEFAULT_CAP",
+    "STATUS_BY_TYPE",
     "BadBody",
     "BodyReading",
     "RequestFacts",
     "SSEDecoder",
     "SSEEvent",
     "SSEOverflow",
+    "Shape",
     "StreamError",
     "StreamTap",
     "convert_stream_error",
@@ -46,6 +49,7 @@ __all__ = [
     "model_list",
     "read_body",
     "read_request",
+    "read_shape",
     "refusal_response",
     "request_usage_in_stream",
     "responses_error_to_failed",
