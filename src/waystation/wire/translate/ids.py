@@ -46,7 +46,7 @@ def decode(ident: str) -> str:
 class CallIds:
     """Ids for the calls of one request to a provider: each call gets one of its own (E73)."""
 
-    __slots__ = ("_longest", "_minted", "_reserved", "_strict", "_used")
+    __slots__ = ("_again", "_longest", "_minted", "_reserved", "_strict", "_used")
 
     def __init__(self, wire: Wire, replayed: Iterable[str]) -> None:
         """`replayed`: the ids in the conversation as the tool sent them."""
@@ -54,6 +54,7 @@ class CallIds:
         self._longest = _LONGEST.get(wire, 256)
         self._reserved = set(map(decode, replayed))
         self._used: set[str] = set()
+        self._again: dict[str, int] = {}
         self._minted = 0
 
     def fit(self, replayed: str) -> str:
@@ -62,10 +63,9 @@ class CallIds:
         if not ident:
             return self._mint()
         fitted = ident if self._allowed(ident) else _cut(ident)
-        again = 0
         while fitted in self._used:  # two turns with the same id
+            again = self._again[replayed] = self._again.get(replayed, 0) + 1
             fitted = _cut(f"{replayed}\0{again}")
-            again += 1
         self._used.add(fitted)
         return fitted
 

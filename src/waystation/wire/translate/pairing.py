@@ -95,9 +95,9 @@ def _side(part: Part, role: Role) -> Role:
 
 def _answer(block: _Block, waiting: dict[str, _Call], notes: Notes) -> None:
     """Takes the results out of what was heard and gives them to their calls; what is left becomes text."""
-    calls: dict[str, list[_Call]] = {}
+    calls: dict[str, deque[_Call]] = {}
     for call in block.calls:
-        calls.setdefault(call.call.id, []).append(call)
+        calls.setdefault(call.call.id, deque()).append(call)
     strays = False
     for index, (role, parts) in enumerate(block.heard):
         kept: list[Part] = []
@@ -121,17 +121,18 @@ def _answer(block: _Block, waiting: dict[str, _Call], notes: Notes) -> None:
 
 
 def _by_id(
-    result: ToolResult, calls: dict[str, list[_Call]], waiting: dict[str, _Call], notes: Notes
+    result: ToolResult, calls: dict[str, deque[_Call]], waiting: dict[str, _Call], notes: Notes
 ) -> bool:
     """Gives a result to the call of its id, first among those of the turn before it (E73)."""
     if not result.call_id:
         return False
     same = calls.get(result.call_id)
     if same is not None:
-        call = next((call for call in same if call.result is None), same[-1])
-        if call.result is not None:  # the last one wins (E97)
+        if len(same) > 1 and same[0].result is not None:
+            same.popleft()
+        if same[0].result is not None:  # the last one wins (E97)
             notes.change(_NOTE)
-        call.result = result
+        same[0].result = result
         return True
     earlier = waiting.pop(result.call_id, None)
     if earlier is None:
