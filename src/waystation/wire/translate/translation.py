@@ -6,7 +6,7 @@ import msgspec
 
 from waystation.model import Operation, Wire
 from waystation.wire import read_body
-from waystation.wire.canonical import Conversation, Finish, Reply, ToolCall
+from waystation.wire.canonical import Conversation, Event, Finish, Reply, ToolCall
 from waystation.wire.codecs import AnswerHead, Notes, Target, codec_for
 from waystation.wire.tap import StreamTap
 from waystation.wire.translate.collect import parts_of
@@ -90,13 +90,21 @@ class Translation:
 
     def reply(self, body: bytes) -> bytes:
         """A whole answer (status 200) in the tool's protocol. Raises BadBody if it is not one."""
-        wire = self._target.wire
-        reply = codec_for(wire).read_reply(body)
-        events = self._raiser().raised(reply.events(), read_body(wire, Operation.GENERATE, 200, body).usage)
+        reply, events = self._raised(body)
         end = events[-1]
         assert isinstance(end, Finish)  # a whole answer has one
         raised = Reply(parts_of(events), end.reason, end.usage, reply.id, reply.model, end.stop_sequence)
         return codec_for(self._source).write_reply(raised, self._head)
+
+    def streamed_reply(self, body: bytes) -> bytes:
+        """The same as a whole stream, where the tool asked for one and the provider did not do so (E50)."""
+        return codec_for(self._source).writer(self._head).write(self._raised(body)[1])
+
+    def _raised(self, body: bytes) -> tuple[Reply, list[Event]]:
+        wire = self._target.wire
+        reply = codec_for(wire).read_reply(body)
+        usage = read_body(wire, Operation.GENERATE, 200, body).usage
+        return reply, self._raiser().raised(reply.events(), usage)
 
     def _raiser(self) -> Raiser:
         ids = AnswerIds(self._source, self._head.id, self._replayed)
