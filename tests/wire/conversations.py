@@ -266,6 +266,13 @@ _broken_parts: SearchStrategy[Part] = st.one_of(
         Native, st.sampled_from(list(Wire)), st.sampled_from(["server_tool_use", "brand_new"]), json_objects
     ),
 )
+_grammars = st.sampled_from(
+    [
+        None,
+        {"type": "grammar", "syntax": "lark", "definition": 'start: "x"'},
+        {"type": "grammar", "syntax": "regex", "definition": "[a-z]+"},
+    ]
+)
 _broken_tools: SearchStrategy[Tool] = st.one_of(
     st.builds(
         ServerTool,
@@ -283,7 +290,7 @@ _broken_tools: SearchStrategy[Tool] = st.one_of(
         st.sampled_from(["", "about"]),
         marks,
     ),
-    st.builds(CustomTool, st.sampled_from(_FEW_NAMES), words, st.one_of(st.none(), json_objects), _spaces),
+    st.builds(CustomTool, st.sampled_from(_FEW_NAMES), words, _grammars, _spaces),
 )
 _broken_choices: SearchStrategy[ToolChoice | None] = st.one_of(
     st.none(),
@@ -322,8 +329,8 @@ def broken_conversations() -> SearchStrategy[Conversation]:
         presence_penalty=st.sampled_from([None, 0.5]),
         thinking=thinkings,
         format=formats,
-        verbosity=st.sampled_from(["", "low", "very"]),
-        service_tier=st.sampled_from(["", "priority", "odd"]),
+        verbosity=st.sampled_from(["", "low"]),
+        service_tier=st.sampled_from(["", "priority", "flex"]),
         user=st.sampled_from(["", "someone", "{" * 300]),
         cache_key=st.sampled_from(["", "thread-1", "k" * 100]),
         extras=st.sampled_from([{}, {"brand_new": 1}, {"a.b": None, "include": 3}]),
