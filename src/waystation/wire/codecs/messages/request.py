@@ -361,9 +361,11 @@ class _Writer:
             self._notes.drop("verbosity")
 
     def _with_rest(self, field: str, value: dict[str, Any] | None) -> dict[str, Any] | None:
-        """`value` with what the reader put aside for this field."""
+        """`value` with what the reader put aside for this field; without the field, that is lost."""
         prefix = f"{field}."
-        found = [key for key in self._rest if key.startswith(prefix)]
-        if not found or value is None:
-            return value
-        return value | {key[len(prefix) :]: self._rest.pop(key) for key in found}
+        rest = {key: self._rest.pop(key) for key in [*self._rest] if key.startswith(prefix)}
+        if value is None:
+            for key in rest:
+                self._notes.drop(key)
+            return None
+        return value | {key[len(prefix) :]: item for key, item in rest.items()}
