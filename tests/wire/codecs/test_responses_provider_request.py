@@ -241,10 +241,13 @@ def test_a_thought_that_led_to_nothing_is_dropped() -> None:
         (Thinking(Effort.MAX), {"effort": "max"}, True),
         (Thinking(Effort.LOW, show="summary"), {"effort": "low", "summary": "auto"}, True),
         (Thinking(budget=31999, show="full"), {"effort": "high", "summary": "detailed"}, True),
-        (Thinking(budget=1024), {"effort": "low"}, True),
-        (Thinking(budget=-1), None, True),
-        (Thinking(adaptive=True), None, True),
+        (Thinking(budget=1024), {"effort": "low", "summary": "auto"}, True),
+        (Thinking(budget=1024, show="none"), {"effort": "low"}, True),
+        (Thinking(budget=-1), {"summary": "auto"}, True),
+        (Thinking(Effort.LOW, adaptive=True), {"effort": "low", "summary": "auto"}, True),
+        (Thinking(), None, True),
         (Thinking(budget=0), {"effort": "none"}, False),
+        (Thinking(Effort.HIGH, budget=0), {"effort": "none"}, False),
         (Thinking(Effort.NONE), {"effort": "none"}, False),
     ],
 )
@@ -252,6 +255,12 @@ def test_how_hard_to_think(thinking: Thinking | None, reasoning: Any, sealed: bo
     body = write(thinking=thinking).body
     assert body.get("reasoning") == reasoning
     assert body.get("include") == (["reasoning.encrypted_content"] if sealed else None)
+
+
+def test_where_nobody_knows_the_words_of_a_model_only_plain_ones_are_said() -> None:
+    written = write(thinking=Thinking(Effort.MAX), capabilities=Capabilities())
+    assert written.body["reasoning"] == {"effort": "high"}
+    assert written.changed == ["reasoning.effort=high"]
 
 
 def test_a_model_that_does_not_think_is_not_asked_about_it() -> None:
@@ -403,6 +412,10 @@ def test_a_model_that_thinks_is_not_sent_a_temperature() -> None:
     assert "top_p" not in written.body
     assert written.dropped == ["temperature"]  # 1 is what it has in any case
     assert write(temperature=0.5, capabilities=Capabilities()).body["temperature"] == 0.5
+    assert write(temperature=0.5, thinking=Thinking(Effort.NONE)).body["temperature"] == 0.5
+    able = Capabilities(thinking="effort", sampling=True)
+    assert write(temperature=1.0, capabilities=able).body["temperature"] == 1.0
+    assert write(temperature=0.5, capabilities=Capabilities(sampling=False)).dropped == ["temperature"]
     assert write(temperature=1.0, capabilities=Capabilities(thinking="none")).body["temperature"] == 1.0
 
 
@@ -577,7 +590,7 @@ RICH = Conversation(
     max_output=1000,
     temperature=0.25,
     top_p=0.5,
-    thinking=Thinking(Effort.MINIMAL, show="full"),
+    thinking=Thinking(Effort.LOW, show="full"),
     format=OutputFormat({"type": "object"}, "answer", "An answer.", strict=True),
     verbosity="high",
     service_tier="flex",

@@ -170,7 +170,7 @@ def test_E30_E32_what_codex_reads() -> None:
 
 
 def test_E20_E22_what_codex_replays_is_what_was_said() -> None:
-    redacted = Reasoning(seal=Seal(Wire.MESSAGES, "gQ==", "anthropic"), redacted=True)
+    redacted = Reasoning(seal=Seal(Wire.MESSAGES, "!gQ==", "anthropic"))  # as the translation marks it
     gemini = Reasoning(seal=Seal(Wire.GENERATE, "c2ln", "google"))
     stream = write(
         *whole(Reasoning(), "one\n\n", "two ", seal=SEAL),

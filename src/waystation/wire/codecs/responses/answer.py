@@ -7,7 +7,7 @@ repeated in it: three copies of a prompt of many thousand words for nobody who r
 from typing import Any
 
 from waystation.model import Usage
-from waystation.wire.canonical import Media, MediaKind, Part, Reasoning, StopReason, ToolCall
+from waystation.wire.canonical import Media, MediaKind, Part, Seal, StopReason, ToolCall
 from waystation.wire.codecs.door import AnswerHead
 from waystation.wire.codecs.responses.fields import Json
 from waystation.wire.codecs.responses.reasoning import sealed_for_tool
@@ -44,13 +44,12 @@ def message_item(ident: str, content: list[Json], status: str = "completed") -> 
     return {"type": "message", "id": ident, "role": "assistant", "status": status, "content": content}
 
 
-def reasoning_item(ident: str, text: str, part: Reasoning) -> Json:
-    """`part` has the seal, `text` the words."""
+def reasoning_item(ident: str, text: str, seal: Seal | None) -> Json:
     return {
         "type": "reasoning",
         "id": ident,
         "summary": [{"type": "summary_text", "text": text}] if text else [],
-        "encrypted_content": sealed_for_tool(part.seal, part.redacted),
+        "encrypted_content": sealed_for_tool(seal),
     }
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from waystation.model import Wire
+from waystation.model import Capabilities, Wire
 from waystation.wire.bad_body import BadBody
 from waystation.wire.canonical import (
     Conversation,
@@ -36,7 +36,9 @@ LEAST_OUTPUT = 16
 _LONGEST_KEY = 64
 """Characters of `user` and `prompt_cache_key`."""
 _TIERS = frozenset({"auto", "default", "flex", "scale", "priority", "fast", "ultrafast"})
-_BUDGETS = ((0, Effort.NONE), (2048, Effort.LOW), (12288, Effort.MEDIUM))
+_BUDGETS = ((2048, Effort.LOW), (12288, Effort.MEDIUM))
+_KNOWN_TO_ALL = {Effort.MINIMAL: Effort.LOW, Effort.XHIGH: Effort.HIGH, Effort.MAX: Effort.HIGH}
+"""What to say for the finer words, where nobody said that the model takes a word at all."""
 _NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
 _PARTS = ("input_", "encrypted_content")
 """How the types begin of what stands in a message; anything else is an item."""
@@ -63,9 +65,9 @@ def _write(conversation: Conversation, target: Target, notes: Notes) -> Json:
             body["tool_choice"] = write_choice(conversation.tool_choice, conversation.tools)
         if conversation.parallel_tools is not None:
             body["parallel_tool_calls"] = conversation.parallel_tools
-    _write_limits(body, conversation, target, notes)
-    replayed = any(item.get("type") == "reasoning" for item in body["input"])
-    _write_reasoning(body, conversation.thinking, target, replayed)
+    _write_limits(body, conversation, notes)
+    _write_reasoning(body, conversation.thinking, target, notes)
+    _write_sampling(body, conversation, target.capabilities, notes)
     text = _write_format(conversation.format)
     if conversation.verbosity:
         text["verbosity"] = conversation.verbosity
@@ -199,21 +201,12 @@ def _write_call(part: ToolCall) -> Json:
     return item
 
 
-def _write_limits(body: Json, conversation: Conversation, target: Target, notes: Notes) -> None:
+def _write_limits(body: Json, conversation: Conversation, notes: Notes) -> None:
     limit = conversation.max_output
     if limit is not None:
         body["max_output_tokens"] = max(limit, LEAST_OUTPUT)
         if limit < LEAST_OUTPUT:
             notes.change(f"max_output_tokens={LEAST_OUTPUT}")
-    for name, value in (("temperature", conversation.temperature), ("top_p", conversation.top_p)):
-        if value is None:
-            continue
-        if target.capabilities.thinking in (None, "none"):
-            # Models that think refuse the field altogether, and 1 is what all of them have in any case.
-            if value != 1 or target.capabilities.thinking == "none":
-                body[name] = value
-        elif value != 1:
-            notes.drop(name)
     for name in ("top_k", "seed", "presence_penalty", "frequency_penalty"):
         if getattr(conversation, name) is not None:
             notes.drop(name)
@@ -221,32 +214,66 @@ def _write_limits(body: Json, conversation: Conversation, target: Target, notes:
         notes.drop("stop")
 
 
-def _write_reasoning(body: Json, thinking: Thinking | None, target: Target, replayed: bool) -> None:
+def _write_sampling(body: Json, conversation: Conversation, able: Capabilities, notes: Notes) -> None:
+    """Most models that think refuse the fields altogether, and have 1 for both in any case."""
+    thinks = able.thinking not in (None, "none") and body.get("reasoning", {}).get("effort") != Effort.NONE
+    refused = able.sampling is False or (able.sampling is None and thinks)
+    wanted = able.sampling is True or able.thinking == "none"
+    for name, value in (("temperature", conversation.temperature), ("top_p", conversation.top_p)):
+        if value is None or (value == 1 and not wanted):
+            continue
+        if refused:
+            notes.drop(name)
+        else:
+            body[name] = value
+
+
+def _write_reasoning(body: Json, thinking: Thinking | None, target: Target, notes: Notes) -> None:
     able = target.capabilities.thinking
     if able == "none":
         return
     reasoning: Json = {}
     if thinking is not None:
-        effort = thinking.effort or _effort_of(thinking.budget)
+        effort = _effort_of(thinking)
+        if effort is not None and able != "effort":
+            known = _KNOWN_TO_ALL.get(effort, effort)
+            if known is not effort:
+                notes.change(f"reasoning.effort={known.value}")
+            effort = known
         if effort is not None:
             reasoning["effort"] = effort.value
-        if thinking.show in ("summary", "full"):
-            reasoning["summary"] = "auto" if thinking.show == "summary" else "detailed"
+        summary = _summary_of(thinking)
+        if summary and effort is not Effort.NONE:
+            reasoning["summary"] = summary
         if reasoning:
             body["reasoning"] = reasoning
     # A model that does not think refuses to be asked for seals.
+    replayed = any(item.get("type") == "reasoning" for item in body["input"])
     wanted = able is not None or thinking is not None or replayed
     if wanted and reasoning.get("effort") != Effort.NONE:
         body["include"] = [SEALED_REASONING]
 
 
-def _effort_of(budget: int | None) -> Effort | None:
-    if budget is None or budget < 0:
-        return None
+def _effort_of(thinking: Thinking) -> Effort | None:
+    """The word that comes nearest to what was asked; None to leave it to the model."""
+    budget = thinking.budget
+    if budget == 0:
+        return Effort.NONE
+    if thinking.effort is not None or budget is None or budget < 0:
+        return thinking.effort
     for most, effort in _BUDGETS:
         if budget <= most:
             return effort
     return Effort.HIGH
+
+
+def _summary_of(thinking: Thinking) -> str:
+    """Who asks for thoughts by tokens, or as the model sees fit, asks in a protocol that shows them unless told
+    otherwise; this one hides them."""
+    if thinking.show == "full":
+        return "detailed"
+    shown = thinking.show == "summary" or (not thinking.show and (thinking.budget or thinking.adaptive))
+    return "auto" if shown else ""
 
 
 def _write_format(form: OutputFormat | None) -> Json:

@@ -14,8 +14,6 @@ from waystation.wire.codecs.seal import unwrap, wrap
 
 BETWEEN = "\n\n"
 """Between the paragraphs of a summary, which the protocol has as parts of their own."""
-_REDACTED = "~redacted"
-"""Behind an envelope: all of the thought is in the seal, which an item without a summary does not say."""
 
 
 def read_from_tool(item: Json) -> Reasoning | None:
@@ -24,11 +22,10 @@ def read_from_tool(item: Json) -> Reasoning | None:
     sealed = string(item, "encrypted_content")
     if not sealed:
         return Reasoning(words, id=string(item, "id")) if words else None
-    redacted = sealed.endswith(_REDACTED)
-    seal = unwrap(sealed.removesuffix(_REDACTED), Wire.RESPONSES)
+    seal = unwrap(sealed, Wire.RESPONSES)
     # An id that we made up, for a seal of somebody else, means nothing to anybody.
     ident = string(item, "id") if seal.wire is Wire.RESPONSES and not seal.provider else ""
-    return Reasoning(words, seal, redacted=redacted, id=ident)
+    return Reasoning(words, seal, id=ident)
 
 
 def read_from_provider(item: Json) -> Reasoning | None:
@@ -61,14 +58,14 @@ def write_for_provider(part: Reasoning) -> Json | None:
     return item
 
 
-def sealed_for_tool(seal: Seal | None, redacted: bool) -> str | None:
+def sealed_for_tool(seal: Seal | None) -> str | None:
     """`encrypted_content` for a tool: a foreign seal is in an envelope, so that it is known when it comes
     back."""
     if seal is None:
         return None
     if seal.wire is Wire.RESPONSES and not seal.provider:
         return seal.data.rpartition(" ")[2]
-    return wrap(seal) + _REDACTED if redacted else wrap(seal)
+    return wrap(seal)
 
 
 def text_of(item: Json) -> str:

@@ -154,7 +154,7 @@ class ResponsesWriter:
         elif isinstance(part, Reasoning):
             kind = "reasoning_summary_text"
             where |= {"item_id": self._id("rs"), "summary_index": 0}
-            self._add(answer.reasoning_item(where["item_id"], "", part), out)
+            self._add(answer.reasoning_item(where["item_id"], "", part.seal), out)
             empty = {"type": "summary_text", "text": ""}
             out.append(self._event("response.reasoning_summary_part.added", {**where, "part": empty}))
         else:
@@ -211,11 +211,10 @@ class ResponsesWriter:
             whole = {"type": "summary_text", "text": text}
             out.append(self._event("response.reasoning_summary_text.done", {**where, "text": text}))
             out.append(self._event("response.reasoning_summary_part.done", {**where, "part": whole}))
-        if event.seal is not None:
-            part = Reasoning(seal=event.seal, redacted=part.redacted)
-        item = answer.reasoning_item(ident, text, part)
+        seal = part.seal if event.seal is None else event.seal
+        item = answer.reasoning_item(ident, text, seal)
         if not self._open:
-            if part.seal is None:
+            if seal is None:
                 return  # nothing was thought that anybody could see or replay
             self._add(item, out)
         self._done(item, out)
