@@ -25,7 +25,7 @@ def operation(name: str) -> OperationModel:
 def check_request(body: bytes, name: str = "Converse", model: str = "some-model") -> dict[str, Any]:
     """Fails unless the SDK would take the same parameters and make the same body of them."""
     shape = operation(name).input_shape
-    params = _as_params(json.loads(body), shape) | {"modelId": model}
+    params: dict[str, Any] = _as_params(json.loads(body), shape) | {"modelId": model}
     report = ParamValidator().validate(params, shape)
     assert not report.has_errors(), report.generate_report()
     made = create_serializer("rest-json").serialize_to_request(params, operation(name))
@@ -36,12 +36,14 @@ def check_request(body: bytes, name: str = "Converse", model: str = "some-model"
 def parse_reply(body: bytes, name: str = "Converse") -> dict[str, Any]:
     """What the SDK makes of a whole answer. Unknown members would be lost: the caller compares."""
     response = {"status_code": 200, "headers": {"content-type": "application/json"}, "body": body}
-    return create_parser("rest-json").parse(response, operation(name).output_shape)
+    parsed: dict[str, Any] = create_parser("rest-json").parse(response, operation(name).output_shape)
+    return parsed
 
 
 def parse_error(status: int, headers: dict[str, str], body: bytes) -> dict[str, Any]:
     response = {"status_code": status, "headers": headers, "body": body}
-    return create_parser("rest-json").parse(response, operation("Converse").output_shape)
+    parsed: dict[str, Any] = create_parser("rest-json").parse(response, operation("Converse").output_shape)
+    return parsed
 
 
 class _Raw:

@@ -1,6 +1,7 @@
 """Watching Bedrock's stream pass by, and reading its whole answers."""
 
 import json
+from collections.abc import Mapping
 
 import pytest
 
@@ -30,7 +31,7 @@ def _watched(*chunks: bytes, close: bool = True) -> StreamTap:
     return tap
 
 
-def _answer(usage: dict[str, object], **more: object) -> bytes:
+def _answer(usage: Mapping[str, object], **more: object) -> bytes:
     message = {"role": "assistant", "content": [{"text": "hi"}]}
     return json.dumps(
         {"output": {"message": message}, "stopReason": "end_turn", "usage": usage, **more}
