@@ -21,6 +21,9 @@ Json = dict[str, Any]
 _Read = Callable[[Json, str], Part | None]
 _Marked = TypeVar("_Marked", Text, Media)
 
+BETWEEN = "\n\n"
+"""Between texts that become one."""
+
 _AUDIO = {"mp3": "audio/mpeg"}
 _AUDIO_FORMATS = {"audio/mpeg": "mp3", "audio/x-wav": "wav", "audio/wave": "wav"}
 _TEXT = "text/plain"
@@ -43,7 +46,7 @@ def read_content(value: Any, where: str) -> list[Part]:
         if not isinstance(kind, str):
             raise wrong(f"{where}.content[{index}].type", "a string")
         read = _READ.get(kind)
-        part = Native(Wire.CHAT, kind, raw) if read is None else read(raw, f"{where}.content[{index}].")
+        part = Native(Wire.CHAT, kind, raw) if read is None else read(raw, f"{where}.content[{index}]")
         if part is not None:
             parts.append(part)
     return parts
@@ -97,37 +100,37 @@ def thinking_text(raw: Json) -> str:
 def _image(raw: Json, where: str) -> Part | None:
     value = raw.get("image_url")
     holder: Json = {"url": value} if isinstance(value, str) else object_in(raw, "image_url", where) or {}
-    url = string(holder, "url", f"{where}image_url.")
+    url = string(holder, "url", f"{where}.image_url")
     if not url:
-        raise wrong(f"{where}image_url.url", "a URL")
-    media = _from_url(MediaKind.IMAGE, url, detail=string(holder, "detail", f"{where}image_url."))
+        raise wrong(f"{where}.image_url.url", "a URL")
+    media = _from_url(MediaKind.IMAGE, url, detail=string(holder, "detail", f"{where}.image_url"))
     return marked(media, raw)
 
 
 def _video(raw: Json, where: str) -> Part | None:
     value = raw.get("video_url")
     holder: Json = {"url": value} if isinstance(value, str) else object_in(raw, "video_url", where) or {}
-    url = string(holder, "url", f"{where}video_url.")
+    url = string(holder, "url", f"{where}.video_url")
     if not url:
-        raise wrong(f"{where}video_url.url", "a URL")
+        raise wrong(f"{where}.video_url.url", "a URL")
     return marked(_from_url(MediaKind.VIDEO, url), raw)
 
 
 def _audio(raw: Json, where: str) -> Part | None:
     holder = object_in(raw, "input_audio", where) or {}
-    data = string(holder, "data", f"{where}input_audio.")
+    data = string(holder, "data", f"{where}.input_audio")
     if not data:
-        raise wrong(f"{where}input_audio.data", "Base64")
+        raise wrong(f"{where}.input_audio.data", "Base64")
     if data.startswith(("data:", "https://", "http://")):
         return marked(_from_url(MediaKind.AUDIO, data), raw)
-    form = string(holder, "format", f"{where}input_audio.")
+    form = string(holder, "format", f"{where}.input_audio")
     kind = _AUDIO.get(form, f"audio/{form}") if form else ""
     return marked(Media(MediaKind.AUDIO, kind, data=data), raw)
 
 
 def _file(raw: Json, where: str) -> Part | None:
     holder = object_in(raw, "file", where) or {}
-    inside = f"{where}file."
+    inside = f"{where}.file"
     name, data = string(holder, "filename", inside), string(holder, "file_data", inside)
     if data.startswith(("data:", "https://", "http://")):
         return marked(_from_url(MediaKind.DOCUMENT, data, name=name), raw)
@@ -136,7 +139,7 @@ def _file(raw: Json, where: str) -> Part | None:
         return marked(_document(MediaKind.DOCUMENT, form, data, name), raw)
     file_id = string(holder, "file_id", inside)
     if not file_id:
-        raise wrong(f"{inside}file_data", "a data URL, or 'file_id' a file")
+        raise wrong(f"{inside}.file_data", "a data URL, or 'file_id' a file")
     return marked(Media(MediaKind.DOCUMENT, file_id=file_id, name=name), raw)
 
 
@@ -185,7 +188,7 @@ class ContentWriter:
     """Parts for one provider. What it cannot be shown is a visible placeholder, so that the model knows that
     there was something (E77), and a note."""
 
-    __slots__ = ("_able", "_marks", "_notes")
+    __slots__ = ("_able", "_marks", "_notes", "plain")
 
     def __init__(self, capabilities: Capabilities, notes: Notes) -> None:
         self._able = capabilities
@@ -193,14 +196,16 @@ class ContentWriter:
         """Only who says so takes marks: OpenAI caches by itself, and strict servers refuse what they do not
         know."""
         self._notes = notes
+        self.plain = capabilities.thinking != "effort"
+        """Words are strings wherever they can be: several servers take nothing else, and some models answer
+        in parts when they are shown parts."""
 
     def message(self, parts: list[Text | Media]) -> str | list[Json]:
-        """The content of a user's message: one plain text is a string, which every server takes."""
-        if len(parts) == 1:
-            only = parts[0]
-            if isinstance(only, Text) and not (self._marks and only.cache):
-                return str(self.part(only)["text"])
-        return [self.part(part) for part in parts]
+        """The content of a user's message."""
+        written = [self.part(part) for part in parts]
+        if (self.plain or len(written) == 1) and all(len(raw) == 2 and "text" in raw for raw in written):
+            return BETWEEN.join(raw["text"] for raw in written)
+        return written
 
     def joined(self, texts: list[Text], between: str) -> str | list[Json]:
         """Content of a message that many servers only take as a string; with cache marks it must be a list."""

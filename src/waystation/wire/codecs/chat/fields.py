@@ -30,7 +30,7 @@ def boolean(raw: dict[str, Any], name: str, where: str = "") -> bool | None:
     value = raw.get(name)
     if value is None or isinstance(value, bool):
         return value
-    raise wrong(where + name, "true or false")
+    raise wrong(f"{where}.{name}" if where else name, "true or false")
 
 
 def string(raw: dict[str, Any], name: str, where: str = "") -> str:
@@ -40,7 +40,7 @@ def string(raw: dict[str, Any], name: str, where: str = "") -> str:
         return ""
     if isinstance(value, str):
         return value
-    raise wrong(where + name, "a string")
+    raise wrong(f"{where}.{name}" if where else name, "a string")
 
 
 def array(raw: dict[str, Any], name: str, where: str = "") -> list[Any]:
@@ -50,11 +50,11 @@ def array(raw: dict[str, Any], name: str, where: str = "") -> list[Any]:
         return []
     if isinstance(value, list):
         return value
-    raise wrong(where + name, "an array")
+    raise wrong(f"{where}.{name}" if where else name, "an array")
 
 
 def object_in(raw: dict[str, Any], name: str, where: str = "") -> dict[str, Any] | None:
     value = raw.get(name)
     if value is None or isinstance(value, dict):
         return value
-    raise wrong(where + name, "an object")
+    raise wrong(f"{where}.{name}" if where else name, "an object")

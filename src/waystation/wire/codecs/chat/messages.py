@@ -103,26 +103,26 @@ class _Reader:
 
     def _assistant(self, raw: Json, where: str) -> list[Part]:
         said = _content(raw, where)
-        refusal = string(raw, "refusal", f"{where}.")
+        refusal = string(raw, "refusal", where)
         if refusal:
             said.append(Text(refusal, refusal=True))
         thoughts = _thoughts(raw)
         calls = self._calls(raw, where)
-        function = object_in(raw, "function_call", f"{where}.")
+        function = object_in(raw, "function_call", where)
         if function is not None:
             calls.append(self._legacy_call(function, where))
-        if calls:
+        if any(isinstance(part, Reasoning) for part in calls):
             calls, thoughts = _in_place(calls, thoughts)
         return _with_rest([*thoughts, *said, *calls], raw, _ASSISTANT)
 
     def _calls(self, raw: Json, where: str) -> list[Part]:
         """The calls, each behind the thoughts whose seals are in its id."""
         parts: list[Part] = []
-        for index, call in enumerate(array(raw, "tool_calls", f"{where}.")):
+        for index, call in enumerate(array(raw, "tool_calls", where)):
             at = f"{where}.tool_calls[{index}]"
             if not isinstance(call, dict):
                 raise wrong(at, "an object")
-            ident = string(call, "id", f"{at}.")
+            ident = string(call, "id", at)
             extension = call.get("extra_content")
             if isinstance(extension, dict) and extension:
                 parts.append(Reasoning(seal=extension_seal(extension)))
@@ -135,9 +135,9 @@ class _Reader:
         custom = call.get("custom")
         if isinstance(custom, dict) and isinstance(custom.get("name"), str):
             self._custom.add(ident)
-            text = string(custom, "input", f"{at}.custom.")
+            text = string(custom, "input", f"{at}.custom")
             return ToolCall(ident, custom["name"], text, custom=True, cache=mark)
-        function = object_in(call, "function", f"{at}.")
+        function = object_in(call, "function", at)
         if function is None:
             kind = call.get("type")
             if isinstance(kind, str) and kind not in ("function", "custom"):
@@ -153,14 +153,14 @@ class _Reader:
         return ToolCall(self._legacy_id, name, arguments)
 
     def _result(self, raw: Json, where: str) -> ToolResult:
-        ident = id_without_seals(string(raw, "tool_call_id", f"{where}."))
+        ident = id_without_seals(string(raw, "tool_call_id", where))
         content = _result_content(raw, where)
-        name = string(raw, "name", f"{where}.")
+        name = string(raw, "name", where)
         return ToolResult(ident, content, name=name, custom=ident in self._custom, cache=cache_mark(raw))
 
     def _legacy_result(self, raw: Json, where: str) -> ToolResult:
         content = _result_content(raw, where)
-        return ToolResult(self._legacy_id, content, name=string(raw, "name", f"{where}."))
+        return ToolResult(self._legacy_id, content, name=string(raw, "name", where))
 
 
 def _content(raw: Json, where: str) -> list[Part]:

@@ -15,12 +15,10 @@ from waystation.wire.canonical import (
     ToolResult,
     Turn,
 )
-from waystation.wire.codecs.chat.content import ContentWriter, Json
+from waystation.wire.codecs.chat.content import BETWEEN, ContentWriter, Json
 from waystation.wire.codecs.chat.seals import THOUGHT_FIELDS, extension_in
 from waystation.wire.codecs.door import Notes, Target
 
-BETWEEN = "\n\n"
-"""Between texts of one message that something else stood between, and between instructions."""
 _FAILED = "The tool failed and said nothing."
 _SEE_BELOW = "[{kind}: see the next message of the user]"
 _FROM_RESULT = "From the result of {name}:"
@@ -32,15 +30,12 @@ class MessageWriter:
     """One system message first; every call's result in a message of its own, directly behind the calls
     (E72, E74); then what else the user said."""
 
-    __slots__ = ("_content", "_fill", "_instructs", "_messages", "_notes", "_provider")
+    __slots__ = ("_content", "_fill", "_messages", "_notes", "_provider")
 
     def __init__(self, target: Target, content: ContentWriter, notes: Notes) -> None:
         self._content = content
         self._notes = notes
         self._provider = target.provider
-        self._instructs = target.capabilities.thinking == "effort"
-        """Whether instructions may stand in mid-conversation. The templates of most open models fail for a
-        system message that is not the first, and the whole request with them."""
         self._fill = ""
         """The field for thoughts that this provider wants on every call, or empty."""
         self._messages: list[Json] = []
@@ -80,50 +75,54 @@ class MessageWriter:
         )
 
     def _user(self, turns: list[Turn]) -> None:
-        """What was said between two answers."""
+        """What was said between two answers: one message where the roles may have to alternate, and with
+        instructions in it where only the first message may be the system's. The templates of most open
+        models fail for anything else, and the whole request with them."""
         beside: list[Text | Media] = []
         """What stood in results but can only be shown in a message of the user."""
         for turn in turns:
             for part in turn.parts:
                 if isinstance(part, ToolResult):
                     self._result(part, beside)
+        message = _Message(beside)
         for turn in turns:
-            if turn.role is Role.SYSTEM:
-                self._mid_instructions(turn)
-                continue
-            said: list[Text | Media] = []
-            fields: Json = {}
-            raw: list[Json] = []
-            for part in turn.parts:
-                if isinstance(part, Text | Media):
-                    if not isinstance(part, Text) or part.text:
-                        said.append(part)
-                elif isinstance(part, Native):
-                    self._native(part, raw, fields)
-                elif not isinstance(part, ToolResult):
-                    self._notes.drop(_kind(part))
-            self._say([*beside, *said], raw, fields)
-            beside = []
-        self._say(beside, [], {})
+            if turn.role is Role.SYSTEM and not self._messages:
+                self._messages.append({"role": "system", "content": self._instructions(turn)})
+            elif turn.role is Role.SYSTEM and self._content.plain:
+                text = self._instructions(turn)
+                message.parts.append(Text(_MERELY_SYSTEM.format(text=text)))
+            elif turn.role is Role.SYSTEM:
+                message = self._say(message)
+                self._messages.append({"role": "system", "content": self._instructions(turn)})
+            else:
+                self._heard(turn, message)
+                if not self._content.plain:
+                    message = self._say(message)
+        self._say(message)
 
-    def _say(self, parts: list[Text | Media], raw: list[Json], fields: Json) -> None:
-        if raw:
-            content: str | list[Json] = [*map(self._content.part, parts), *raw]
-        elif parts:
-            content = self._content.message(parts)
-        else:
-            return
-        self._messages.append({"role": "user", "content": content, **fields})
+    def _heard(self, turn: Turn, message: "_Message") -> None:
+        for part in turn.parts:
+            if isinstance(part, Text | Media):
+                if not isinstance(part, Text) or part.text:
+                    message.parts.append(part)
+            elif isinstance(part, Native):
+                self._native(part, message.raw, message.fields)
+            elif not isinstance(part, ToolResult):
+                self._notes.drop(_kind(part))
 
-    def _mid_instructions(self, turn: Turn) -> None:
-        texts = [part for part in turn.parts if isinstance(part, Text) and part.text]
-        if not texts:
-            return
-        if self._instructs or not self._messages:
-            self._messages.append({"role": "system", "content": self._content.joined(texts, BETWEEN)})
+    def _say(self, message: "_Message") -> "_Message":
+        """Writes the message, if there is one; returns an empty one for what comes next."""
+        if message.raw:
+            content: str | list[Json] = [*map(self._content.part, message.parts), *message.raw]
+        elif message.parts:
+            content = self._content.message(message.parts)
         else:
-            text = BETWEEN.join(part.text for part in texts)
-            self._messages.append({"role": "user", "content": _MERELY_SYSTEM.format(text=text)})
+            return message
+        self._messages.append({"role": "user", "content": content, **message.fields})
+        return _Message([])
+
+    def _instructions(self, turn: Turn) -> str:
+        return BETWEEN.join(part.text for part in turn.parts if isinstance(part, Text) and part.text)
 
     def _result(self, result: ToolResult, beside: list[Text | Media]) -> None:
         """A result is text, to most servers a string; what it shows goes `beside` it (E77)."""
@@ -224,6 +223,17 @@ class MessageWriter:
             raw.append(part.raw)
         else:
             fields.update(part.raw)
+
+
+class _Message:
+    """One message of the user."""
+
+    __slots__ = ("fields", "parts", "raw")
+
+    def __init__(self, parts: list[Text | Media]) -> None:
+        self.parts = parts
+        self.raw: list[Json] = []
+        self.fields: Json = {}
 
 
 class _Answer:

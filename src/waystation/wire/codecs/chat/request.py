@@ -177,9 +177,9 @@ def _tool(raw: Any, where: str) -> Tool:
 def _function(raw: Json, around: Json, where: str) -> FunctionTool:
     return FunctionTool(
         name=_name(raw, where),
-        description=string(raw, "description", f"{where}."),
-        parameters=object_in(raw, "parameters", f"{where}."),
-        strict=boolean(raw, "strict", f"{where}."),
+        description=string(raw, "description", where),
+        parameters=object_in(raw, "parameters", where),
+        strict=boolean(raw, "strict", where),
         cache=cache_mark(around) or cache_mark(raw),
     )
 
@@ -188,18 +188,18 @@ def _custom(raw: Json, where: str) -> CustomTool:
     inner = raw.get("custom")
     holder: Json = inner if isinstance(inner, dict) else raw
     where = f"{where}.custom" if isinstance(inner, dict) else where
-    form = object_in(holder, "format", f"{where}.")
+    form = object_in(holder, "format", where)
     if form is not None and form.get("type") == "grammar":
         grammar = form.get("grammar")
         if isinstance(grammar, dict):
             form = {"type": "grammar", **grammar}
     elif form is not None and form.get("type") == "text":
         form = None
-    return CustomTool(_name(holder, where), string(holder, "description", f"{where}."), form)
+    return CustomTool(_name(holder, where), string(holder, "description", where), form)
 
 
 def _name(raw: Json, where: str) -> str:
-    name = string(raw, "name", f"{where}.")
+    name = string(raw, "name", where)
     if not name:
         raise wrong(f"{where}.name", "a name")
     return name
@@ -238,7 +238,7 @@ def _named(value: Json) -> str:
 def _allowed(value: Json) -> ToolChoice:
     inner = value.get("allowed_tools")
     holder: Json = inner if isinstance(inner, dict) else value
-    tools = array(holder, "tools", "tool_choice.allowed_tools.")
+    tools = array(holder, "tools", "tool_choice.allowed_tools")
     names = [_named(tool) if isinstance(tool, dict) else "" for tool in tools]
     if not all(names):
         raise wrong("tool_choice.allowed_tools.tools", "an array of tools with names")
@@ -251,15 +251,15 @@ def _format(raw: Json, extras: Json) -> OutputFormat | None:
         return None
     kind = value.get("type")
     if kind == "json_object":  # llama.cpp and Together have the schema beside it
-        return OutputFormat(object_in(value, "schema", "response_format."))
+        return OutputFormat(object_in(value, "schema", "response_format"))
     if kind != "json_schema":
         extras["response_format"] = value
         return None
-    inner = object_in(value, "json_schema", "response_format.")
-    schema = object_in(inner or {}, "schema", "response_format.json_schema.")
+    inner = object_in(value, "json_schema", "response_format")
+    schema = object_in(inner or {}, "schema", "response_format.json_schema")
     if inner is None or schema is None:
         raise wrong("response_format.json_schema.schema", "a JSON Schema")
-    where = "response_format.json_schema."
+    where = "response_format.json_schema"
     return OutputFormat(
         schema,
         string(inner, "name", where),
@@ -280,7 +280,7 @@ def _thinking(raw: Json, extras: Json) -> Thinking | None:
     show = ""
     reasoning = extras.pop("reasoning", None)
     if isinstance(reasoning, dict):
-        effort = effort or _EFFORTS.get(string(reasoning, "effort", "reasoning."))
+        effort = effort or _EFFORTS.get(string(reasoning, "effort", "reasoning"))
         budget = _tokens(reasoning, "max_tokens")
         show = "none" if reasoning.get("exclude") is True else ""
         if reasoning.get("enabled") is False:

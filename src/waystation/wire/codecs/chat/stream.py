@@ -95,8 +95,7 @@ class ChatStreamReader:
         events = self._deltas.events
         self.skipped += self._deltas.lost
         self._deltas.lost = 0
-        if events:
-            self._deltas.events = []
+        self._deltas.events = []
         return events
 
     def _event(self, raw: bytes) -> None:
