@@ -13,6 +13,7 @@ from waystation.model import Attempt, Begin, Principal, Refusal, RefusalKind, Ro
 from waystation.policy import compile_plan, load
 from waystation.pricing import PriceBook, cost_nano
 from waystation.relay import Admission, Relay, RelayApp, RelaySettings, protocol_for
+from waystation.wire.translate import translatable
 
 TOKEN = "ws-token-of-ada"
 ADA = Principal(
@@ -119,7 +120,7 @@ async def open_relay(
     credentials: dict[str, Any] | None = None,
 ) -> AsyncIterator[Harness]:
     loop = asyncio.get_running_loop()
-    plan = compile_plan(load(text, filename="test.yaml"), version=7)
+    plan = compile_plan(load(text, filename="test.yaml"), version=7, translatable=translatable)
     book = PriceBook.builtin(plan.price_overrides)
     ledger = Ledger()
 

@@ -116,16 +116,19 @@ async def test_a_model_of_another_group_is_refused_with_where_to_ask(kind: str) 
     assert row.decision == "models.secret.groups"
 
 
-async def test_a_model_that_no_provider_of_this_protocol_has(kind: str) -> None:
+async def test_a_model_that_may_not_be_translated_to(kind: str) -> None:
     async with (
         ScriptedProvider(whole(ANSWER)) as provider,
-        open_relay(policy_text(provider.url), kind=kind) as gateway,
+        open_relay(policy_text(provider.url, extra="translation: never\n"), kind=kind) as gateway,
     ):
         answer = await ask(
             gateway.port, "/openai/v1/responses", {"model": "claude-sonnet-4-5", "input": "hi"}
         )
+        assert not provider.requests
     assert answer.status == 400
-    assert "claude-sonnet-4-5" in answer.json["error"]["message"]
+    sentence = answer.json["error"]["message"]
+    assert "claude-sonnet-4-5 cannot be asked over OpenAI Responses" in sentence
+    assert "the policy does not let requests for it be translated" in sentence
 
 
 async def test_a_provider_whose_key_is_missing_is_said_so(kind: str) -> None:
@@ -254,11 +257,12 @@ async def test_model_lists_hold_what_one_may_use_in_each_surfaces_shape(kind: st
             one = await ask(gateway.port, "/anthropic/v1/models/claude-sonnet-4-5", method="GET")
             none = await ask(gateway.port, "/anthropic/v1/models/secret", method="GET")
             stranger = await ask(gateway.port, "/openai/v1/models", method="GET", headers=[])
-    assert [m["id"] for m in anthropic.json["data"]] == ["claude-sonnet-4-5", "fast"]
+    everything = ["claude-sonnet-4-5", "gpt-5.4", "gemini-2.5-pro", "fast"]  # any tool reaches any model
+    assert [m["id"] for m in anthropic.json["data"]] == everything
     assert anthropic.json["has_more"] is False
-    assert [m["id"] for m in openai.json["data"]] == ["gpt-5.4"]
+    assert [m["id"] for m in openai.json["data"]] == everything
     assert openai.json["object"] == "list"
-    assert [m["name"] for m in gemini.json["models"]] == ["models/gemini-2.5-pro"]
+    assert [m["name"] for m in gemini.json["models"]] == [f"models/{name}" for name in everything]
     assert one.json["id"] == "claude-sonnet-4-5"
     assert none.status == 404
     assert stranger.status == 401

@@ -13,6 +13,7 @@ from waystation.policy import Plan, PolicyErrors
 from waystation.pricing import PriceBook
 from waystation.store import Store, StoredPolicy, StoreUnreachable
 from waystation.vault import SecretUnavailable, resolve
+from waystation.wire.translate import translatable
 
 _log = logging.getLogger("waystation.policy")
 _POLL_SECONDS = 0.5
@@ -81,7 +82,13 @@ class PlanKeeper:
     def _compile(self, text: str, name: str, version: int) -> PlanState:
         document = policy.load(text, filename=name)
         book = PriceBook.builtin(policy.price_overrides(document))
-        plan = policy.compile_plan(document, version=version, prices=book, rehearsal_url=self._rehearsal_url)
+        plan = policy.compile_plan(
+            document,
+            version=version,
+            prices=book,
+            rehearsal_url=self._rehearsal_url,
+            translatable=translatable,
+        )
         return PlanState(plan, book, _credentials(plan.providers, self._env))
 
     async def watch(self) -> None:

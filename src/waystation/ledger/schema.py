@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from waystation.model import Attempt
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Goes up by one with each column that is added; columns are never renamed, retyped or removed."""
 TABLE = "requests"
 PARTITION = "date"
@@ -79,6 +79,10 @@ _DOCS = {
     "bytes_out": "Bytes of the response's body as sent to the tool.",
     "upstream_request_id": "The provider's own id of the request, for its support.",
     "plan_version": "The version of the policy in force.",
+    "upstream_wire": "The protocol that the provider was asked in; empty where nothing was sent.",
+    "translated": "Whether that is another protocol than the tool's, so that request and answer were translated.",
+    "dropped": "What the translation left out: names of the tool's protocol, separated by commas.",
+    "route_reason": "Why this route, e.g. `only`, `priority`, `weight`, `native`; `fallback` after another failed.",
 }
 
 _DERIVED = (

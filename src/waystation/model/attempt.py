@@ -120,3 +120,10 @@ class Attempt(msgspec.Struct, frozen=True, array_like=True, gc=False):
     bytes_out: int
     upstream_request_id: str
     plan_version: int
+    upstream_wire: str = ""
+    """The protocol that the provider was asked in; empty for a request that never left."""
+    translated: bool = False
+    dropped: str = ""
+    """What the translation left out, names of the tool's protocol, separated by commas."""
+    route_reason: str = ""
+    """Why this route: `only`, `priority`, `weight`, `native`, `fallback`, `without seals`, …"""

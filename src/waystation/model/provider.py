@@ -56,6 +56,8 @@ class Provider(msgspec.Struct, frozen=True):
     translations: dict[Wire, Wire] = {}
     """For each protocol that tools ask in and this provider does not speak: the one of its own that such requests
     are translated to. A protocol that is in neither cannot be asked here."""
+    betas: tuple[str, ...] | None = None
+    """The Anthropic beta flags that it takes; None for all (E82)."""
 
 
 class Route(msgspec.Struct, frozen=True):

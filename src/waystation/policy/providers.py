@@ -6,6 +6,7 @@ from urllib.parse import quote, urlsplit
 import msgspec
 
 from waystation.model import TOOL_WIRES, AuthScheme, Operation, Provider, Terms, Wire
+from waystation.policy.betas import betas_of
 from waystation.policy.document import ProviderSpec
 from waystation.policy.kinds import KINDS, path_key
 
@@ -66,6 +67,7 @@ def compile_provider(
         usage_in_stream=spec.usage_in_stream,
         terms=Terms(spec.terms.no_training, spec.terms.retention_days, spec.terms.region),
         verify_tls=spec.verify_tls,
+        betas=spec.betas if spec.betas is not None else betas_of(spec.kind),
         translations=_translations(wires, translatable) if translatable is not None else {},
     )
 

@@ -3,9 +3,9 @@
 from typing import TYPE_CHECKING
 
 from waystation.model import EndedBy, Operation, Outcome, Refusal, RefusalKind, Usage
-from waystation.relay import attempt as attempts
+from waystation.relay import errors
 from waystation.relay.downstream import Header
-from waystation.relay.headers import inbound
+from waystation.relay.headers import answer_headers
 from waystation.relay.upstream import Lost
 from waystation.wire import BadBody, BodyReading, decode_body, read_body
 
@@ -75,11 +75,7 @@ class Answer:
         """Time has passed; `silent` seconds since the provider's last byte."""
 
     def _headers(self) -> list[Header]:
-        x = self.x
-        headers, x.upstream_id = inbound(
-            x.response_headers, x.request_id.encode(), attempts.id_header(x.address.surface)
-        )
-        return headers
+        return answer_headers(self.x)
 
 
 class WholeAnswer(Answer):
@@ -108,7 +104,7 @@ class WholeAnswer(Answer):
         body = parts[0] if len(parts) == 1 else b"".join(parts)
         reading = self._read(body)
         error = reading.error if reading is not None else None
-        if error is not None and not x.head_sent and x.more_routes():
+        if error is not None and not x.head_sent and x.may_try_again(error, retryable=True):
             x.settle(Outcome.UPSTREAM_ERROR, EndedBy.PROVIDER, None, "", error.type)
             x.next_attempt(None)
             return
@@ -163,9 +159,10 @@ class ErrorAnswer(Answer):
 
     def end(self) -> None:
         x = self.x
-        status, headers, body = attempts.readable_error(x, b"".join(self._parts))
-        x.settle(Outcome.UPSTREAM_ERROR, EndedBy.PROVIDER, None, "", attempts.error_type(x, body))
-        if status in RETRYABLE and x.more_routes():
+        found = errors.read_error(x, b"".join(self._parts))
+        answer = errors.told(x, found)  # also finds the provider's id, for the row
+        x.settle(Outcome.UPSTREAM_ERROR, EndedBy.PROVIDER, None, "", found.word or f"http_{x.status}")
+        if x.may_try_again(found.error, retryable=x.status in RETRYABLE):
             x.next_attempt(None)
-            return
-        x.answer(status, headers, body)
+        else:
+            x.failed(answer)

@@ -1,6 +1,7 @@
 """What goes out for one attempt, and the rows that come of it."""
 
 import logging
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -13,45 +14,22 @@ from waystation.model import (
     Outcome,
     Principal,
     Refusal,
-    RefusalKind,
     Route,
-    Surface,
     Usage,
     UsageSource,
     Wire,
 )
 from waystation.relay.dispatch import Labels, labels
-from waystation.relay.downstream import Header
-from waystation.relay.headers import inbound
-from waystation.wire import (
-    BadBody,
-    RequestFacts,
-    decode_body,
-    estimate_tokens,
-    read_body,
-    refusal_response,
-    request_usage_in_stream,
-    set_model,
-)
+from waystation.wire import RequestFacts, estimate_tokens, request_usage_in_stream, set_model
 
 if TYPE_CHECKING:
     from waystation.relay.exchange import Exchange
 
 _log = logging.getLogger("waystation.relay")
-_ID_HEADERS = {
-    Surface.ANTHROPIC: b"request-id",
-    Surface.OPENAI: b"x-request-id",
-    Surface.GEMINI: b"x-request-id",
-}
 _LONGEST_WORD = 64
 """Characters of a provider's own word that a row keeps."""
 _NOTHING = Usage(source=UsageSource.ABSENT)
 _SEEN_NOTHING = frozenset((Outcome.UPSTREAM_UNREACHABLE, Outcome.REFUSED))
-
-
-def id_header(surface: Surface) -> bytes:
-    """The header in which that surface's providers return a request id, and its tools look for it."""
-    return _ID_HEADERS[surface]
 
 
 # -------------------------------------------------------------------- going out
@@ -64,6 +42,15 @@ def outgoing_body(wire: Wire, facts: RequestFacts, route: Route, body: bytes) ->
     if wire is Wire.CHAT and facts.stream and not facts.include_usage and route.provider.usage_in_stream:
         body = request_usage_in_stream(body)
     return body
+
+
+def first_reason(routes: Sequence[Route]) -> str:
+    """Why the first of `routes`, which are in order of trial, comes first."""
+    first = routes[0]
+    rivals = [r for r in routes[1:] if r.priority == first.priority]
+    if not rivals:
+        return "only" if len(routes) == 1 else "priority"
+    return "weight" if any(r.native == first.native for r in rivals) else "native"
 
 
 # -------------------------------------------------------------------- rows
@@ -161,6 +148,10 @@ def _row(
         x.bytes_out,
         x.upstream_id.decode("latin-1")[:128],
         x.plan.version,
+        x.spoken,
+        x.translation is not None,
+        ", ".join(x.translation.dropped) if x.translation is not None else "",
+        x.reason,
     )
 
 
@@ -194,63 +185,7 @@ def _estimated_input(x: "Exchange") -> int:
     return estimate_tokens(len(x.body) or x.bytes_in)
 
 
-# -------------------------------------------------------------------- errors and estimates
-def readable_error(x: "Exchange", body: bytes) -> tuple[int, list[Header], bytes]:
-    """A provider's error as the tool gets it: (status, headers, body).
-
-    The bytes pass as they came, decoded if they were compressed (E09). What cannot be read keeps its
-    status and gets a body in the tool's own shape. A 401 is about the gateway's key, not the tool's: the
-    tool must neither retry it nor ask its user to sign in again.
-    """
-    assert x.route is not None
-    provider = x.route.provider.id
-    if x.status == 401:
-        refusal = Refusal(
-            RefusalKind.NO_ROUTE,
-            f"The provider {provider} does not accept the gateway's key: tell your platform team "
-            f"(request {x.request_id}).",
-            rule=f"providers.{provider}.credential",
-        )
-        return refusal_response(x.address.wire, refusal, x.request_id)
-    decoded = False
-    coding = x.content_encoding or (b"gzip" if body[:2] == b"\x1f\x8b" else b"")
-    if not coding and body[:4] == b"\x28\xb5\x2f\xfd":
-        coding = b"zstd"
-    if coding:
-        try:
-            body, decoded = decode_body(coding, body, x.relay.settings.max_error_body * 8), True
-        except BadBody:
-            refusal = Refusal(
-                RefusalKind.UPSTREAM_BROKEN,
-                f"The provider {provider} answered {x.status} with an error that cannot be read.",
-            )
-            _, headers, body = refusal_response(x.address.wire, refusal, x.request_id)
-            return x.status, headers, body
-    headers, x.upstream_id = inbound(
-        x.response_headers, x.request_id.encode(), id_header(x.address.surface), decoded=decoded
-    )
-    return x.status, headers, body
-
-
-def error_type(x: "Exchange", body: bytes) -> str:
-    """The provider's own word for its error, or `http_<status>`."""
-    reading = read_body(x.address.wire, x.address.operation or Operation.GENERATE, x.status, body)
-    if reading.error is not None and reading.error.type:
-        return reading.error.type[:64]
-    return f"http_{x.status}"
-
-
-def estimated_count(wire: Wire, body: bytes) -> tuple[int, list[Header], bytes]:
-    """An answer to count_tokens where the provider has no counter (E83, E84): the whole request, biased high."""
-    tokens = estimate_tokens(len(body))
-    shape = {"totalTokens": tokens} if wire is Wire.GENERATE else {"input_tokens": tokens}
-    return (
-        200,
-        [(b"content-type", b"application/json"), (b"x-waystation-estimated", b"true")],
-        msgspec.json.encode(shape),
-    )
-
-
+# -------------------------------------------------------------------- the log
 def log_refusal(x: "Exchange", refusal: Refusal, status: int) -> None:
     """One line for operators: what was refused, whose, by which rule. Never a header or a body."""
     principal: Principal | None = x.principal

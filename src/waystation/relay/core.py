@@ -18,6 +18,7 @@ from waystation.relay.downstream import Header, Request
 from waystation.relay.greet import address_refusal, wants_upgrade
 from waystation.relay.metrics import RelayMetrics
 from waystation.relay.pool import Origin, OriginPool, UpstreamPools
+from waystation.relay.sealed import SealMemory
 
 if TYPE_CHECKING:
     from waystation.relay.exchange import Exchange
@@ -40,6 +41,18 @@ class Recorder(Protocol):
 
     def settle_all(self, attempts: Sequence[Attempt]) -> None: ...
 
+
+class Signer(Protocol):
+    """Proves who we are for one request, where the proof depends on the request itself (AWS SigV4)."""
+
+    def __call__(
+        self, method: bytes, target: bytes, headers: Sequence[Header], body: bytes, now: float
+    ) -> Sequence[Header]:
+        """The headers to add. `headers` are those that are sent, `host` among them; `now` is Unix seconds."""
+
+
+Credential = Header | Signer | None
+"""The header that carries it; what makes such headers; None where none is needed."""
 
 Pricer = Callable[[Route, Usage, float], tuple[int | None, str]]
 """(route, usage, Unix seconds) → (nano-dollars or None where no price is known, price-book version)."""
@@ -90,7 +103,7 @@ class Relay:
         admission: Admission,
         recorder: Recorder,
         price: Pricer,
-        credentials: Mapping[str, Header | None],
+        credentials: Mapping[str, Credential],
         settings: RelaySettings | None = None,
         metrics: RelayMetrics | None = None,
         wall_clock: Callable[[], float] = time.time,
@@ -102,8 +115,7 @@ class Relay:
         self.recorder = recorder
         self.price = price
         self.credentials = credentials
-        """Provider id → the header that carries its credential; None where it needs none; absent where the
-        reference could not be resolved."""
+        """Provider id → its credential; absent where the reference could not be resolved."""
         self.settings = settings or RelaySettings()
         self.metrics = metrics or RelayMetrics()
         self.pools = UpstreamPools(
@@ -114,6 +126,7 @@ class Relay:
         self.active: set[Exchange] = set()
         self.connections: set[Watched] = set()
         """Connections from tools, so that one that sends its request drop by drop is closed."""
+        self.seals = SealMemory()
         self.draining = False
         self.rng = random.Random()  # noqa: S311  # spreads load by weight; nothing secret hangs on it
         self._settled: list[tuple[Attempt, Exchange]] = []

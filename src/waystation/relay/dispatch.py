@@ -7,8 +7,10 @@ for as long as nothing of it changes; each request is still admitted by itself.
 
 from typing import TYPE_CHECKING
 
-from waystation.model import Route
+from waystation.model import Operation, Route
 from waystation.policy import Endpoint
+from waystation.relay import foreign
+from waystation.relay.downstream import Header
 
 if TYPE_CHECKING:
     from waystation.relay.exchange import Exchange
@@ -59,10 +61,14 @@ class Dispatch:
         "_query",
         "_route",
         "_session",
+        "_signer",
         "_stream",
+        "_target",
         "head",
         "labels",
         "pool",
+        "route_header",
+        "signed",
     )
 
     def __init__(self, x: "Exchange", route: Route, endpoint: Endpoint) -> None:
@@ -78,7 +84,16 @@ class Dispatch:
         self._session = x.tool_session
         self.labels = labels(x, route)
         self.pool = x.relay.pool(endpoint, route.provider.verify_tls)
-        self.head = _request_head(x, route, endpoint)
+        self.route_header: Header = (b"x-waystation-route", route.id.encode("ascii", "replace"))
+        """Says to the tool which route it was."""
+        self._target = (
+            endpoint.target_with(x.request.query) if endpoint.wire is x.address.wire else endpoint.target
+        )
+        credential = x.credentials[route.provider.id]
+        self._signer = credential if callable(credential) else None
+        self.signed = self._signer is not None
+        """The credential depends on the request itself: its head is made by `sign`."""
+        self.head = _request_head(x, route, endpoint, self._target)
         """The head of the request to the provider, up to the value of its content-length."""
 
     def fits(self, x: "Exchange", route: Route) -> bool:
@@ -96,21 +111,33 @@ class Dispatch:
             and self._session == x.tool_session
         )
 
+    def sign(self, x: "Exchange", body: bytes) -> bytes:
+        """The whole head of a request that has to be signed."""
+        assert self._signer is not None
+        length = b"%d" % len(body)
+        unsigned = self.head + length + b"\r\n"
+        lines = unsigned.split(b"\r\n")[1:-1]
+        headers = [(name, value) for name, _, value in (line.partition(b": ") for line in lines)]
+        added = self._signer(b"POST", self._target, headers, body, x.relay.wall_clock())
+        return unsigned + b"".join(name + b": " + value + b"\r\n" for name, value in added) + b"\r\n"
 
-def _request_head(x: "Exchange", route: Route, endpoint: Endpoint) -> bytes:
+
+def _request_head(x: "Exchange", route: Route, endpoint: Endpoint, target: bytes) -> bytes:
     """The credential in it is the gateway's own; the tool's is not in it."""
-    lines = [
-        b"POST ",
-        endpoint.target_with(x.request.query),
-        b" HTTP/1.1\r\nhost: ",
-        endpoint.authority,
-        b"\r\n",
-        x.request.head.outbound,
-    ]
+    assert x.facts is not None
+    if endpoint.wire is x.address.wire:
+        outbound = x.request.head.outbound
+        if route.provider.betas is not None and b"anthropic-beta: " in outbound:
+            outbound = foreign.without_betas(outbound, route.provider.betas)
+    else:
+        outbound = foreign.outbound(
+            endpoint.wire, x.address.operation or Operation.GENERATE, stream=x.facts.stream
+        )
+    lines = [b"POST ", target, b" HTTP/1.1\r\nhost: ", endpoint.authority, b"\r\n", outbound]
     for name, value in endpoint.headers:
         lines += (name, b": ", value, b"\r\n")
     credential = x.credentials[route.provider.id]
-    if credential is not None:
+    if isinstance(credential, tuple):
         lines += (credential[0], b": ", credential[1], b"\r\n")
     # identity: the stream must be readable as it passes, and a tool's own preference is not the provider's (E08)
     lines.append(b"accept-encoding: identity\r\ncontent-length: ")

@@ -11,19 +11,43 @@ the last byte of its answer goes out: what a tool has seen finished is in the jo
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from waystation.model import Begin, EndedBy, Operation, Outcome, Principal, Refusal, RefusalKind, Route, Usage
+from waystation.model import (
+    Begin,
+    EndedBy,
+    Operation,
+    Outcome,
+    Principal,
+    Refusal,
+    RefusalKind,
+    Route,
+    Usage,
+    Wire,
+)
 from waystation.policy import Endpoint
 from waystation.relay import attempt as attempts
+from waystation.relay import counting, sealed, translated, translating
 from waystation.relay.addresses import Address
 from waystation.relay.answer import LOST, Answer, ErrorAnswer, WholeAnswer
 from waystation.relay.core import Relay
 from waystation.relay.dispatch import NOBODY, Dispatch, Labels
 from waystation.relay.downstream import Downstream, Header, Request
+from waystation.relay.errors import Told
 from waystation.relay.greet import greeting
+from waystation.relay.headers import id_header
 from waystation.relay.local import answer_locally
 from waystation.relay.stream import StreamAnswer
 from waystation.relay.upstream import Lost, UpstreamCall
-from waystation.wire import BadBody, RequestFacts, decode_body, read_request, refusal_response
+from waystation.wire import (
+    BadBody,
+    RequestFacts,
+    StreamError,
+    decode_body,
+    read_request,
+    refusal_response,
+)
+from waystation.wire.canonical import Conversation
+from waystation.wire.overflow import overflow_of
+from waystation.wire.translate import Translation
 
 
 class Exchange:
@@ -41,6 +65,7 @@ class Exchange:
         "bytes_in",
         "bytes_out",
         "content_encoding",
+        "conversation",
         "credentials",
         "done",
         "down",
@@ -51,19 +76,24 @@ class Exchange:
         "last_read",
         "plan",
         "principal",
+        "reason",
         "relay",
         "request",
         "request_id",
         "response_headers",
         "route",
+        "route_header",
         "routes",
         "rule",
         "settled",
+        "spoken",
         "started_wall",
         "status",
         "tool",
         "tool_session",
+        "translation",
         "ttft",
+        "unsealed",
         "unsent",
         "upstream_id",
     )
@@ -88,6 +118,12 @@ class Exchange:
         self.body = b""
         self.routes: tuple[Route, ...] = ()
         self.route: Route | None = None
+        self.route_header: Header = (b"x-waystation-route", b"")
+        self.reason = ""  # why this route
+        self.spoken: Wire = address.wire  # the protocol of the present attempt's provider
+        self.conversation: Conversation | None = None  # what is asked, once some attempt has to translate it
+        self.translation: Translation | None = None  # the present attempt's, if it needs one
+        self.unsealed = False  # tried again without the seals that a provider could not read
         self.rule = ""
         self.attempt = 0
         self.attempt_id = ""
@@ -151,6 +187,7 @@ class Exchange:
         self.rule = verdict.rule
         self.body = body
         self.routes = verdict.order(self.relay.rng)
+        self.reason = attempts.first_reason(self.routes)
         self.next_attempt(None)
 
     # ---------------------------------------------------------------- attempts
@@ -165,7 +202,7 @@ class Exchange:
             endpoint = self.plan.endpoint(route, address.wire, operation, facts.stream, address.action)
             if endpoint is None:
                 if operation is Operation.COUNT_TOKENS:
-                    self.answer(*attempts.estimated_count(address.wire, self.body))
+                    self.answer(*counting.estimate(self, route))
                     return
             elif route.provider.id not in self.credentials:
                 refusal = Refusal(
@@ -175,8 +212,17 @@ class Exchange:
                     rule=f"providers.{route.provider.id}.credential",
                 )
             else:
+                self.translation = None
+                if endpoint.wire is not address.wire:
+                    impossible = translating.prepare(self, route, endpoint.wire)
+                    if impossible is not None:
+                        refusal = impossible
+                        continue
                 self._send(route, endpoint)
                 return
+        if self.attempt and address.operation is Operation.COUNT_TOKENS:
+            self.answer(*counting.estimate(self, self.routes[0]))
+            return
         self.refuse(
             refusal
             or Refusal(
@@ -185,6 +231,24 @@ class Exchange:
                 rule=f"models.{facts.model}.routes",
             )
         )
+
+    def may_try_again(self, error: StreamError | None, *, retryable: bool) -> bool:
+        """Whether `next_attempt` has something to try after an error of the provider's.
+
+        Not for a prompt that was too long, which is too long elsewhere too, or goes to a lesser model unasked
+        (E90). Without its seals a request is tried once more on the same route (E25).
+        """
+        if error is not None and sealed.retry(self, error):
+            self._tried -= 1
+            return True
+        return retryable and self.more_routes() and (error is None or overflow_of(error) is None)
+
+    def failed(self, answer: Told) -> None:
+        """The provider's error is the answer."""
+        if counting.estimated_instead(self):
+            assert self.route is not None
+            answer = counting.estimate(self, self.route)
+        self.answer(*answer)
 
     def more_routes(self) -> bool:
         return self._tried < min(len(self.routes), self.relay.settings.max_attempts)
@@ -196,8 +260,17 @@ class Exchange:
         dispatch = head.dispatch
         if dispatch is None or not dispatch.fits(self, route):
             dispatch = head.dispatch = Dispatch(self, route, endpoint)
-        body = attempts.outgoing_body(self.address.wire, self.facts, route, self.body)
+        if self.translation is not None:
+            body = translating.outgoing_body(self, route, endpoint.wire)
+        else:
+            body = attempts.outgoing_body(self.address.wire, self.facts, route, self.body)
+            if relay.seals:
+                body = sealed.cleaned(self, route.provider.id, body)
         self.labels = dispatch.labels
+        self.route_header = dispatch.route_header
+        self.spoken = endpoint.wire
+        if self.attempt:
+            self.reason = "without seals" if self.unsealed else "fallback"
         self.attempt += 1
         self.attempt_id = f"{self.request_id}.{self.attempt}"
         self.settled = False
@@ -208,7 +281,8 @@ class Exchange:
         self.last_read = relay.now()
         relay.active.add(self)
         relay.recorder.begin_later(self.attempt_id, self.started_us, self.begin_record)
-        self._call = dispatch.pool.call(dispatch.head + b"%d\r\n\r\n" % len(body), body, self)
+        sent = dispatch.sign(self, body) if dispatch.signed else dispatch.head + b"%d\r\n\r\n" % len(body)
+        self._call = dispatch.pool.call(sent, body, self)
 
     def begin_record(self) -> Begin:
         """Asked for by the journal if the attempt is still under way after a while."""
@@ -229,6 +303,8 @@ class Exchange:
                 self.upstream_id = value  # at once: most wanted for an attempt that fails
         if status >= 400:
             self._reply = ErrorAnswer(self)
+        elif self.translation is not None:
+            self._reply = translated.answer_for(self, content_type)
         elif content_type.startswith(b"text/event-stream") or (self.address.stream and status == 200):
             self._reply = StreamAnswer(self)
         else:
@@ -376,7 +452,7 @@ class Exchange:
         """Sends a whole answer that is ready."""
         names = {name for name, _ in headers}
         request_id = self.request_id.encode()
-        for name in (attempts.id_header(self.address.surface), b"x-waystation-request-id"):
+        for name in (id_header(self.address.surface), b"x-waystation-request-id"):
             if name not in names:
                 headers = [*headers, (name, request_id)]
         self.send_head(status, headers, len(body))
@@ -420,6 +496,7 @@ class Exchange:
 
     def forget_request(self) -> None:
         self.body = self.request.body = b""
+        self.conversation = None
 
     @property
     def started_us(self) -> int:

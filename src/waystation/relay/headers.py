@@ -3,11 +3,14 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from waystation.model import Surface
+from waystation.relay import foreign
 from waystation.relay.downstream import Header
 from waystation.relay.tools import identify_tool
 
 if TYPE_CHECKING:
     from waystation.relay.dispatch import Dispatch
+    from waystation.relay.exchange import Exchange
 
 _OUT_EXACT = frozenset(
     (
@@ -207,3 +210,42 @@ def inbound(
         kept.append((b"cache-control", b"no-cache"))
         kept.append((b"x-accel-buffering", b"no"))  # nginx in front of us must not collect the stream (E17)
     return kept, provider_id
+
+
+_ID_HEADERS = {
+    Surface.ANTHROPIC: b"request-id",
+    Surface.OPENAI: b"x-request-id",
+    Surface.GEMINI: b"x-request-id",
+}
+_UNBUFFERED = [(b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
+
+
+def id_header(surface: Surface) -> bytes:
+    """The header in which that surface's providers return a request id, and its tools look for it."""
+    return _ID_HEADERS[surface]
+
+
+def answer_headers(x: "Exchange", *, decoded: bool = False, stream: bool = False) -> list[Header]:
+    """The headers of an answer that came from a provider; finds the provider's id of the request as well.
+
+    They say by which route it came, and what was lost on the way if it was translated.
+    """
+    request_id, name = x.request_id.encode(), _ID_HEADERS[x.address.surface]
+    translation = x.translation
+    if translation is None:
+        headers, x.upstream_id = inbound(x.response_headers, request_id, name, decoded=decoded, stream=stream)
+    else:
+        kind = foreign.content_type(x, stream=stream)
+        headers, x.upstream_id = foreign.inbound(x.response_headers, request_id, name, kind)
+        if stream:
+            headers += _UNBUFFERED
+        if translation.dropped:
+            headers.append(
+                (b"x-waystation-dropped", ", ".join(translation.dropped).encode("ascii", "replace"))
+            )
+        if translation.changed:
+            headers.append(
+                (b"x-waystation-changed", ", ".join(translation.changed).encode("ascii", "replace"))
+            )
+    headers.append(x.route_header)
+    return headers

@@ -19,6 +19,7 @@ _TTFT_BOUNDS_US = tuple(int(s * 1e6) for s in (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5
 
 
 _MOST_CELLS = 2_000
+_MOST_NAMES = 500
 _OTHER_MODEL = "(other)"
 
 
@@ -37,10 +38,20 @@ class RelayMetrics(Collector):
     def __init__(self) -> None:
         self._cells: dict[tuple[str, str, str, str], _Cell] = {}
         self.refusals: defaultdict[tuple[str, str], int] = defaultdict(int)
+        self.translations: defaultdict[tuple[str, str], int] = defaultdict(int)
         self.keepalives = 0
+        self._dropped: defaultdict[tuple[str, str], int] = defaultdict(int)
         self._ttft_counts = [0] * (len(_TTFT_BOUNDS_US) + 1)
         self._ttft_sum_us = 0
         self.gauges: dict[str, tuple[str, Callable[[], float]]] = {}
+
+    def count_dropped(self, surface: str, names: Sequence[str]) -> None:
+        """Counts what a translation left out. Unknown fields come from tools, so their names are bounded."""
+        for name in names:
+            key = (surface, name)
+            if key not in self._dropped and len(self._dropped) >= _MOST_NAMES:
+                key = (surface, _OTHER_MODEL)
+            self._dropped[key] += 1
 
     def count(self, row: Attempt) -> None:
         """Counts one settled attempt."""
@@ -91,6 +102,18 @@ class RelayMetrics(Collector):
         )
         yield _counter("waystation_tokens", "Tokens metered.", ("provider", "model", "kind"), tokens)
         yield _counter("waystation_cost_nanodollars", "Cost metered, in 1e-9 USD.", ("provider",), cost)
+        yield _counter(
+            "waystation_translations",
+            "Attempts in another protocol than the tool's.",
+            ("from", "to"),
+            dict(self.translations),
+        )
+        yield _counter(
+            "waystation_translation_dropped",
+            "Requests of which a translation left something out, by what it was.",
+            ("surface", "what"),
+            dict(self._dropped),
+        )
         yield self._ttft()
         yield CounterMetricFamily(
             "waystation_keepalives", "Keep-alives put into silent streams.", value=self.keepalives

@@ -3,11 +3,12 @@
 from typing import TYPE_CHECKING
 
 from waystation.model import EndedBy, Outcome, Refusal, Usage, Wire
-from waystation.relay import attempt as attempts
+from waystation.relay import errors
 from waystation.relay.answer import Answer
-from waystation.relay.headers import inbound
+from waystation.relay.headers import answer_headers
 from waystation.relay.upstream import Lost
-from waystation.wire import SSEOverflow, StreamError, convert_stream_error, keepalive, make_tap
+from waystation.wire import SSEOverflow, StreamError, keepalive, make_tap
+from waystation.wire.overflow import overflow_of
 
 if TYPE_CHECKING:
     from waystation.relay.exchange import Exchange
@@ -23,7 +24,10 @@ class StreamAnswer(Answer):
         super().__init__(exchange)
         facts, wire = exchange.facts, exchange.address.wire
         assert facts is not None
-        self.tap = make_tap(wire, drop_usage_chunk=wire is Wire.CHAT and not facts.include_usage)
+        if exchange.translation is not None:
+            self.tap = exchange.translation.tap()
+        else:
+            self.tap = make_tap(wire, drop_usage_chunk=wire is Wire.CHAT and not facts.include_usage)
         self._held: list[bytes] = []
         self._last_write = exchange.last_read
 
@@ -65,13 +69,20 @@ class StreamAnswer(Answer):
                 self._held.append(rest)
             x.broken(Lost.CUT)
         elif not x.head_sent and tap.error is not None and tap.output_events == 0:
-            self._error_before_content(tap.error)
+            if rest:
+                self._held.append(rest)
+            if self._error_before_content(tap.error):
+                x.finish()
         else:
             self._end_well(rest)
 
     def _ended_without_saying_so(self) -> bool:
-        """Some servers of Chat Completions end without `[DONE]`: a finish reason and a clean end will do."""
-        return self.x.address.wire is Wire.CHAT and bool(self.tap.finish_reason)
+        """Some servers of Chat Completions end without `[DONE]`: a finish reason and a clean end will do.
+
+        A translated stream knows that by itself, and has its own end.
+        """
+        x = self.x
+        return x.address.wire is Wire.CHAT and x.translation is None and bool(self.tap.finish_reason)
 
     def lost(self, reason: Lost) -> None:
         rest = self.tap.close()
@@ -112,10 +123,7 @@ class StreamAnswer(Answer):
     def _commit(self) -> None:
         """Sends the held head and preamble: from here on nothing can be tried again."""
         x = self.x
-        headers, x.upstream_id = inbound(
-            x.response_headers, x.request_id.encode(), attempts.id_header(x.address.surface), stream=True
-        )
-        x.send_head(x.status, headers, None)
+        x.send_head(x.status, answer_headers(x, stream=True), None)
         x.forget_request()  # a long conversation need not be kept for its stream
         held, self._held = self._held, []
         if self.tap.committed:
@@ -132,19 +140,20 @@ class StreamAnswer(Answer):
             x.first_byte()
         x.forward(data)
 
-    def _error_before_content(self, error: StreamError) -> None:
+    def _error_before_content(self, error: StreamError) -> bool:
+        """Another route, or a real status. True where the stream goes on to the tool as it came."""
         x = self.x
+        if x.translation is None and x.address.wire is Wire.RESPONSES and overflow_of(error) is not None:
+            self._commit()  # Codex compacts for the event as it came; for a status it gives up (E90)
+            return True
         x.abort_call()
+        answer = errors.told_anew(x, error)
         x.settle(Outcome.UPSTREAM_ERROR, EndedBy.PROVIDER, None, "", error.type)
-        if x.more_routes():
+        if x.may_try_again(error, retryable=True):
             x.next_attempt(None)
-            return
-        status, headers, body = convert_stream_error(x.address.wire, error)
-        kept, _ = inbound(
-            x.response_headers, x.request_id.encode(), attempts.id_header(x.address.surface), decoded=True
-        )
-        own = {name for name, _ in headers}
-        x.answer(status, [pair for pair in kept if pair[0] not in own] + headers, body)
+        else:
+            x.failed(answer)
+        return False
 
     def _settle(self, about_to_go: int) -> None:
         """Writes the row ahead of the stream's last bytes, `about_to_go` of them, which it counts as sent."""

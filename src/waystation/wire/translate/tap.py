@@ -1,5 +1,7 @@
 """The tap of a translated stream: the provider's bytes in, the tool's out."""
 
+from collections.abc import Callable
+
 from waystation.model import Refusal, Usage, Wire
 from waystation.wire import make_tap
 from waystation.wire.canonical import Event, Failed, Finish
@@ -17,7 +19,7 @@ class TranslatedTap(StreamTap):
     else an error. A stream that just stops gets neither; the caller then ends it with `failure` (E15).
     """
 
-    __slots__ = ("_provider", "_raiser", "_reader", "_target", "_writer")
+    __slots__ = ("_provider", "_raiser", "_reader", "_restated", "_target", "_writer")
 
     def __init__(
         self,
@@ -25,6 +27,7 @@ class TranslatedTap(StreamTap):
         reader: StreamReader,
         raiser: Raiser,
         writer: StreamWriter,
+        restated: Callable[[StreamError], StreamError],
         cap: int = DEFAULT_CAP,
     ) -> None:
         super().__init__(cap)
@@ -33,6 +36,7 @@ class TranslatedTap(StreamTap):
         self._reader = reader
         self._raiser = raiser
         self._writer = writer
+        self._restated = restated
 
     @property
     def usage(self) -> Usage | None:
@@ -87,7 +91,7 @@ class TranslatedTap(StreamTap):
         if error is not None:
             self.error = error
             self.terminal = True
-            out += self._writer.failure(error)
+            out += self._writer.failure(self._restated(error))
         self.committed = provider.committed or self.terminal
         self.output_events = provider.output_events
         self.output_bytes_seen = provider.output_bytes_seen

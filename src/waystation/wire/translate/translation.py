@@ -6,8 +6,10 @@ import msgspec
 
 from waystation.model import Operation, Wire
 from waystation.wire import read_body
-from waystation.wire.canonical import Conversation, Event, Finish, Reply, ToolCall
+from waystation.wire.canonical import Conversation, Event, Finish, Reply, Started, ToolCall
 from waystation.wire.codecs import AnswerHead, Notes, Target, codec_for
+from waystation.wire.restate import restate
+from waystation.wire.stream_error import StreamError
 from waystation.wire.tap import StreamTap
 from waystation.wire.translate.collect import parts_of
 from waystation.wire.translate.ids import AnswerIds
@@ -86,7 +88,7 @@ class Translation:
         the rest as the provider's own tap has them."""
         reader = codec_for(self._target.wire).reader()
         writer = codec_for(self._source).writer(self._head)
-        return TranslatedTap(self._target.wire, reader, self._raiser(), writer)
+        return TranslatedTap(self._target.wire, reader, self._raiser(), writer, self._restated)
 
     def reply(self, body: bytes) -> bytes:
         """A whole answer (status 200) in the tool's protocol. Raises BadBody if it is not one."""
@@ -99,6 +101,15 @@ class Translation:
     def streamed_reply(self, body: bytes) -> bytes:
         """The same as a whole stream, where the tool asked for one and the provider did not do so (E50)."""
         return codec_for(self._source).writer(self._head).write(self._raised(body)[1])
+
+    def failed_stream(self, error: StreamError) -> bytes:
+        """A stream that only says that it failed, for a tool that reads an error's meaning nowhere else."""
+        writer = codec_for(self._source).writer(self._head)
+        return writer.write([Started()]) + writer.failure(error)
+
+    def _restated(self, error: StreamError) -> StreamError:
+        window = self._target.capabilities.context_window
+        return restate(error, self._target.wire, self._source, window=window)
 
     def _raised(self, body: bytes) -> tuple[Reply, list[Event]]:
         wire = self._target.wire
