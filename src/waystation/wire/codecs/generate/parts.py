@@ -6,6 +6,7 @@ The API takes every field in camelCase (its JSON name) and in snake_case (its pr
 import base64
 import binascii
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 from waystation.wire.bad_body import BadBody
 from waystation.wire.canonical import Media, MediaKind
@@ -154,8 +155,10 @@ def write_media(media: Media) -> Json | None:
         return {"inlineData": {"mimeType": media.media_type or _BY_KIND[media.kind], "data": data}}
     address = media.url or media.file_id
     if address.startswith("data:"):
-        head, _, data = address.partition(",")
-        return {"inlineData": {"mimeType": head[5:].split(";")[0] or _BY_KIND[media.kind], "data": data}}
+        head, _, data = address[5:].partition(",")
+        if not head.endswith(";base64"):
+            data = base64.b64encode(unquote_to_bytes(data)).decode()
+        return {"inlineData": {"mimeType": head.partition(";")[0] or _BY_KIND[media.kind], "data": data}}
     if not address.startswith(("https://", "gs://")):
         return None  # http is not fetched, and an id of another provider means nothing here
     ending = address.partition("?")[0].rpartition(".")[2].lower()

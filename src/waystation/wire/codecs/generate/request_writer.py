@@ -25,6 +25,9 @@ from waystation.wire.codecs.schema import Allowance, inline
 _MOST_STOPS = 5
 _OWN = frozenset(("safetySettings", "labels"))
 """Fields of its own protocol that a request can repeat as they came."""
+_SAMPLING = {"temperature": "temperature", "topP": "top_p", "topK": "top_k"}
+_USUAL_TIERS = ("", "auto", "default", "standard", "standard_only")
+"""What a service does without being asked; any other is a price that another provider does not know."""
 _encode = msgspec.json.Encoder().encode
 
 
@@ -115,8 +118,10 @@ def _config(conversation: Conversation, target: Target, notes: Notes) -> Json:
         ("presencePenalty", conversation.presence_penalty),
         ("frequencyPenalty", conversation.frequency_penalty),
     ):
-        if value is not None:
+        if value is not None and not (name in _SAMPLING and target.capabilities.sampling is False):
             config[name] = value
+        elif value is not None:
+            notes.drop(_SAMPLING[name])
     if conversation.stop:
         config["stopSequences"] = list(conversation.stop[:_MOST_STOPS])
         if len(conversation.stop) > _MOST_STOPS:
@@ -130,6 +135,8 @@ def _config(conversation: Conversation, target: Target, notes: Notes) -> Json:
         notes.drop("parallel_tool_calls")
     if conversation.verbosity:
         notes.drop("verbosity")
+    if conversation.service_tier not in _USUAL_TIERS:
+        notes.drop("service_tier")
     # `user` and `cache_key` go unsaid and unmentioned: they change no answer, and Gemini caches by itself.
     return config
 

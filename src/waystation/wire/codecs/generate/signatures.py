@@ -4,6 +4,8 @@ A tool of Gemini's throws thoughts away and keeps the signature of the part behi
 foreign seal goes there, and with it the words that were signed: their maker wants both back.
 """
 
+import re
+
 import msgspec
 
 from waystation.model import Wire
@@ -22,6 +24,7 @@ _NO_SIGNATURES = frozenset(
         "Y29udGV4dF9lbmdpbmVlcmluZ19pc190aGVfd2F5X3RvX2dv",
     )
 )
+_BASE64 = re.compile(r"[A-Za-z0-9+/_-]+={0,2}")
 _SEVERAL = "*"
 """The provider of a seal that holds others: no policy can have one of that name."""
 _TEXT_IS_NOT_SIGNED = (Wire.GENERATE, Wire.RESPONSES)
@@ -37,6 +40,14 @@ class _Sealed(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 _decoder = msgspec.json.Decoder(list[_Sealed])
+
+
+def bare(seal: Seal | None) -> str:
+    """A signature of Gemini's own, to be sent to it; empty where there is none that it could read."""
+    if seal is None or seal.wire is not Wire.GENERATE:
+        return ""
+    data = seal.data
+    return data if len(data.rstrip("=")) % 4 != 1 and _BASE64.fullmatch(data) else ""
 
 
 def pack(reasonings: list[Reasoning]) -> str:

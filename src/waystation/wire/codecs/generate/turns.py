@@ -19,7 +19,7 @@ from waystation.wire.canonical import (
 )
 from waystation.wire.codecs.door import Notes, Target
 from waystation.wire.codecs.generate.parts import OF_CANDIDATE, UNNAMED, Json, write_media
-from waystation.wire.codecs.generate.signatures import SKIP
+from waystation.wire.codecs.generate.signatures import SKIP, bare
 from waystation.wire.codecs.generate.thinking import generation
 
 _OPENING = "(The conversation begins.)"
@@ -71,7 +71,8 @@ def _alternating(contents: list[Json]) -> list[Json]:
     joined: list[Json] = []
     for content in contents:
         if joined and joined[-1]["role"] == content["role"]:
-            joined[-1]["parts"].extend(content["parts"])
+            parts = [*joined[-1]["parts"], *content["parts"]]
+            joined[-1]["parts"] = sorted(parts, key=lambda part: "functionResponse" not in part)
         else:
             joined.append(content)
     return joined
@@ -85,10 +86,10 @@ def _model_parts(parts: list[Part], notes: Notes, *, signed: bool) -> list[Json]
     called = False
     for part in parts:
         if isinstance(part, Reasoning):
-            if part.seal is not None and part.seal.wire is Wire.GENERATE and part.seal.data:
-                if signature:
-                    written.append({"text": "", "thoughtSignature": signature})
-                signature = part.seal.data
+            seal = bare(part.seal)
+            if seal and signature:
+                written.append({"text": "", "thoughtSignature": signature})
+            signature = seal or signature
             continue
         shape = _part(part, notes)
         if shape is None:
