@@ -52,6 +52,8 @@ def resolve(reference: str, env: Mapping[str, str]) -> Secret:
             raise SecretUnavailable(f"{reference}: {type(error).__name__}") from None
         if not text:
             raise SecretUnavailable(f"{reference}: the file is empty")
+    elif kind == "aws":
+        raise SecretUnavailable(f"{reference}: AWS credentials sign requests, they are no key to send")
     else:
         raise SecretUnavailable(f"{reference}: this version reads env: and file: references")
     if not text.isprintable() or not text.isascii():
