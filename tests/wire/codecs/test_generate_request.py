@@ -391,12 +391,12 @@ def test_thoughts_may_have_a_seal_of_their_own() -> None:
 @pytest.mark.parametrize(
     ("config", "thinking"),
     [
-        ({"thinkingBudget": -1}, Thinking(adaptive=True)),
-        ({"thinkingBudget": 0}, Thinking(budget=0)),
+        ({"thinkingBudget": -1}, Thinking(adaptive=True, show="none")),
+        ({"thinkingBudget": 0}, Thinking(budget=0, show="none")),
         ({"thinkingBudget": 512, "includeThoughts": False}, Thinking(budget=512, show="none")),
-        ({"thinkingLevel": "LOW"}, Thinking(effort=Effort.LOW)),
+        ({"thinkingLevel": "LOW"}, Thinking(effort=Effort.LOW, show="none")),
         ({"thinking_level": "high", "include_thoughts": True}, Thinking(effort=Effort.HIGH, show="summary")),
-        ({}, Thinking()),
+        ({}, Thinking(show="none")),
     ],
 )
 def test_thinking_is_a_budget_or_a_level(config: Json, thinking: Thinking) -> None:

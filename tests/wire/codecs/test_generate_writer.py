@@ -30,6 +30,7 @@ from waystation.wire.canonical import (
     Started,
     StopReason,
     Text,
+    Thinking,
     ToolCall,
     ToolResult,
 )
@@ -212,6 +213,16 @@ def test_a_seal_on_text_is_on_its_first_chunk() -> None:
     """Gemini CLI joins the chunks of a text and keeps what stood on the first."""
     found = parts(*of_part(Reasoning(seal=SIGNED)), *of_part(Text(""), "", "a", "b"), END)
     assert [sorted(part) for part in found] == [["text", "thoughtSignature"], ["text"]]
+
+
+def test_thoughts_that_nobody_asked_for_are_not_shown_and_still_come_back() -> None:
+    """Gemini keeps them to itself unless `includeThoughts` is set."""
+    quiet = AnswerHead("r", 1, "m", Conversation(model="m", thinking=Thinking(budget=1024, show="none")))
+    found = [
+        part for one in chunks(write(*TURN, head=quiet)) for part in one["candidates"][0]["content"]["parts"]
+    ]
+    assert not any(part.get("thought") for part in found)
+    assert replayed(*found)[0] == Reasoning("Let me see.", SIGNED)
 
 
 # other parts

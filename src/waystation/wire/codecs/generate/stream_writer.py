@@ -8,6 +8,7 @@ import msgspec
 
 from waystation.model import Refusal, Usage, Wire
 from waystation.wire.canonical import (
+    Conversation,
     Delta,
     Event,
     Failed,
@@ -41,7 +42,6 @@ _REASONS = {
     StopReason.REFUSAL: "SAFETY",
 }
 _MALFORMED = "MALFORMED_FUNCTION_CALL"
-_EMPTY = b'{"text":""}'
 _HEAD = b'{"candidates":[{"content":{"parts":['
 _TAIL = b'],"role":"model"},"index":0}]'
 
@@ -56,7 +56,7 @@ class _Parts:
     __slots__ = (
         "_arguments",
         "_call",
-        "_signature",
+        "_shown",
         "_thinking",
         "_thoughts",
         "beside",
@@ -64,7 +64,9 @@ class _Parts:
         "sealed",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, request: Conversation) -> None:
+        self._shown = request.thinking is None or request.thinking.show != "none"
+        """The tool wants to see the thoughts. Their seal travels in any case."""
         self._call: ToolCall | None = None
         self._arguments: list[str] = []
         self._thinking: Reasoning | None = None
@@ -84,7 +86,7 @@ class _Parts:
             return b""
         if self._thinking is not None:
             self._thoughts.append(text)
-            return b'{"text":' + _encode(text) + b',"thought":true}'
+            return b'{"text":' + _encode(text) + b',"thought":true}' if self._shown else b""
         if self.sealed:
             return b'{"text":' + _encode(text) + self.signature() + b"}"
         return b'{"text":' + _encode(text) + b"}"
@@ -195,7 +197,7 @@ class GenerateWriter:
     __slots__ = ("_before", "_between", "_closed", "_closing", "_parts", "_tail", "_written")
 
     def __init__(self, head: AnswerHead) -> None:
-        self._parts = _Parts()
+        self._parts = _Parts(head.request)
         self._tail = _identity(head)
         self._written = False
         self._closed = False
@@ -249,7 +251,7 @@ class GenerateWriter:
 
 def whole(reply: Reply, head: AnswerHead) -> bytes:
     """A whole answer, with the very parts that the stream has."""
-    parts = _Parts()
+    parts = _Parts(head.request)
     written: list[bytes] = []
     finish = Finish(reply.reason, reply.usage, reply.stop_sequence)
     for event in reply.events():

@@ -76,7 +76,7 @@ def read_thinking(config: Any, extras: Json) -> Thinking | None:
         effort=effort,
         budget=budget if budget != _AS_LONG_AS_IT_TAKES else None,
         adaptive=budget == _AS_LONG_AS_IT_TAKES,
-        show="" if shown is None else "summary" if shown is True else "none",
+        show="summary" if shown is True else "none",  # Gemini keeps them to itself unless it is asked
     )
 
 
@@ -101,10 +101,10 @@ def write_thinking(thinking: Thinking | None, target: Target, notes: Notes) -> J
             config["thinkingBudget"] = _within(budget, target.model, notes)
     if thinking.show:
         config["includeThoughts"] = thinking.show != "none"
-    elif (
-        thinking.budget or thinking.adaptive
-    ):  # Messages shows the thoughts that it turns on; Gemini has to be told
-        config["includeThoughts"] = True
+    elif thinking.budget or thinking.adaptive:
+        config["includeThoughts"] = (
+            True  # Messages shows the thoughts that it turns on; Gemini has to be told
+        )
     return config
 
 
