@@ -207,6 +207,8 @@ class _Lowering:
             if parts:
                 kept.append(Turn(turn.role, parts))
         turns = pair(kept, self._call, self._notes)
+        if not turns:
+            return (_EMPTY,)
         if self._wire in _USER_FIRST:
             first = next((turn.role for turn in turns if turn.role is not Role.SYSTEM), None)
             if first is not Role.USER:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import msgspec
 
-from waystation.wire.canonical import Part, Reasoning, Role, Text, ToolCall, ToolResult, Turn
+from waystation.wire.canonical import Media, Part, Reasoning, Role, Text, ToolCall, ToolResult, Turn
 from waystation.wire.codecs import Notes
 
 INTERRUPTED = "The call was interrupted before it returned a result."
@@ -77,7 +77,8 @@ def _blocks(turns: Iterable[Turn]) -> list[_Block]:
 
 
 def _sides(turn: Turn) -> Iterator[tuple[Role, Sequence[Part]]]:
-    """The turn, cut where a part stands on the wrong side: only models call, only users answer calls."""
+    """The turn, cut where a part stands on the wrong side: only models call, only users answer calls, and
+    instructions are words."""
     roles = [_side(part, turn.role) for part in turn.parts]
     start = 0
     for at in range(1, len(roles) + 1):
@@ -90,7 +91,9 @@ def _side(part: Part, role: Role) -> Role:
     kind = type(part)
     if kind is ToolCall or kind is Reasoning:
         return Role.ASSISTANT
-    return Role.USER if kind is ToolResult else role
+    if kind is ToolResult or (kind is Media and role is Role.SYSTEM):
+        return Role.USER
+    return role
 
 
 def _answer(block: _Block, waiting: dict[str, _Call], notes: Notes) -> None:
