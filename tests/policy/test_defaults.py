@@ -3,9 +3,10 @@
 import pytest
 
 from tests.policy.documents import BOB
-from waystation.model import Operation, Refusal, Surface, Wire
+from waystation.model import AuthScheme, Operation, Refusal, Surface, Wire
 from waystation.policy import Plan, Resolution, compile_plan, default_policy, load
 from waystation.pricing import PriceBook
+from waystation.wire.translate import translatable
 
 REHEARSAL = "http://127.0.0.1:4711"
 NOW_US = 1_795_521_600_000_000
@@ -85,6 +86,54 @@ def test_each_key_that_is_found_opens_its_provider(
     assert provider.credential == f"env:{next(iter(env))}"
 
 
+@pytest.mark.parametrize(
+    ("env", "credential", "auth"),
+    [
+        ({"AWS_BEARER_TOKEN_BEDROCK": "k"}, "env:AWS_BEARER_TOKEN_BEDROCK", AuthScheme.BEARER),
+        (
+            {"CLAUDE_CODE_USE_BEDROCK": "1", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "s"},
+            "aws:env",
+            AuthScheme.SIGV4,
+        ),
+        ({"CLAUDE_CODE_USE_BEDROCK": "true", "AWS_PROFILE": "team"}, "aws:default", AuthScheme.SIGV4),
+    ],
+)
+def test_bedrock_is_opened_by_what_is_clearly_meant_for_it(
+    env: dict[str, str], credential: str, auth: AuthScheme
+) -> None:
+    plan = plan_for(env | {"AWS_REGION": "eu-central-1"})
+    [provider] = plan.providers.values()
+    assert (provider.kind, provider.credential, provider.auth) == ("bedrock", credential, auth)
+    assert provider.base_url == "https://bedrock-runtime.eu-central-1.amazonaws.com"
+    book = PriceBook.builtin(plan.price_overrides)
+    assert [route.id for _, route in plan.named_routes() if book.rates_for(route, NOW_US) is None] == []
+    document = load(default_policy(env | {"AWS_REGION": "eu-central-1"}, ""), filename="embedded default")
+    translated = compile_plan(document, version=0, translatable=translatable)
+    for tool in ("claude", "codex", "gemini", "opencode"):
+        assert tool in translated.agent_defaults(BOB)
+    assert translated.agent_defaults(BOB)["claude"]["model"] == "claude-sonnet-5"
+
+
+@pytest.mark.parametrize(
+    "env",
+    [
+        {"AWS_BEARER_TOKEN_BEDROCK": "k"},
+        {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "s", "AWS_REGION": "eu-central-1"},
+        {"CLAUDE_CODE_USE_BEDROCK": "0", "AWS_PROFILE": "team", "AWS_REGION": "eu-central-1"},
+        {"CLAUDE_CODE_USE_BEDROCK": "1", "AWS_REGION": "eu-central-1"},
+    ],
+)
+def test_aws_credentials_that_may_be_for_anything_open_nothing(env: dict[str, str]) -> None:
+    assert {p.kind for p in plan_for(env).providers.values()} == {"rehearsal"}
+
+
+def test_bedrock_beside_anthropics_own_key_serves_its_own_names_only() -> None:
+    env = {"ANTHROPIC_API_KEY": "a", "AWS_BEARER_TOKEN_BEDROCK": "k", "AWS_REGION": "us-east-1"}
+    plan = plan_for(env)
+    assert provider_of(plan, Wire.MESSAGES, "claude-sonnet-5") == "anthropic/claude-sonnet-5"
+    assert list(plan.providers) == ["anthropic", "bedrock"]
+
+
 def test_several_keys_open_several_providers_each_with_known_prices() -> None:
     plan = plan_for({"ANTHROPIC_API_KEY": "a", "OPENAI_API_KEY": "b", "GEMINI_API_KEY": "c"})
     assert list(plan.providers) == ["anthropic", "openai", "google"]
@@ -103,8 +152,10 @@ def test_no_key_is_ever_copied_into_the_text() -> None:
             "GEMINI_API_KEY",
             "GOOGLE_API_KEY",
             "OPENROUTER_API_KEY",
+            "AWS_BEARER_TOKEN_BEDROCK",
         )
     }
+    env["AWS_REGION"] = "eu-central-1"
     assert "cAnArY" not in default_policy(env, REHEARSAL)
 
 

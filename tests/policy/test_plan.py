@@ -1,8 +1,5 @@
 """The plan's answers: which routes, for whom, over which protocol; and the sentences of a refusal."""
 
-import random
-from collections import Counter
-
 import pytest
 
 from tests.policy.documents import ANA, BOB, COMPANY, MEL, plan_of
@@ -150,7 +147,7 @@ def test_by_default_closed_means_only_what_names_a_group() -> None:
     assert allowed(plan, MEL, Wire.MESSAGES, "claude-opus-5")
 
 
-def test_weights_and_priorities_decide_the_order_of_trial() -> None:
+def test_lower_priorities_come_first() -> None:
     text = """\
 version: 1
 providers: {a: {kind: ollama}, b: {kind: ollama}, c: {kind: ollama}}
@@ -162,10 +159,7 @@ models:
       - {provider: b, weight: 1}
 """
     resolution = allowed(plan_of(text), BOB, Wire.CHAT, "m")
-    rng = random.Random(7)
-    orders = Counter("".join(r.provider.id for r in resolution.order(rng)) for _ in range(4_000))
-    assert set(orders) == {"abc", "bac"}
-    assert orders["abc"] / 4_000 == pytest.approx(0.75, abs=0.03)
+    assert [r.weight for r in resolution.routes] == [3, 1, 1]
     assert routes(resolution) == ["a/m", "b/m", "c/m"]
 
 

@@ -20,6 +20,8 @@ class AuthScheme(StrEnum):
     """`x-goog-api-key: <key>` (Google AI)"""
     API_KEY = "api-key"
     """`api-key: <key>` (Azure OpenAI)"""
+    SIGV4 = "sigv4"
+    """AWS's Signature Version 4: each request is signed with keys that are themselves never sent (Bedrock)"""
 
 
 class Terms(msgspec.Struct, frozen=True):
@@ -44,7 +46,7 @@ class Provider(msgspec.Struct, frozen=True):
     """Path template by wire or operation key (see `policy.providers`), `{model}` filled at compile time."""
     auth: AuthScheme
     credential: str | None = None
-    """Reference to the secret (`env:NAME`, `file:PATH`, `vault:NAME`); resolved outside the plan."""
+    """Reference to the secret (`env:NAME`, `file:PATH`, `vault:NAME`, `aws:…`); resolved outside the plan."""
     headers: tuple[tuple[str, str], ...] = ()
     """Fixed headers added to each request."""
     price_provider: str | None = None
@@ -58,6 +60,8 @@ class Provider(msgspec.Struct, frozen=True):
     are translated to. A protocol that is in neither cannot be asked here."""
     betas: tuple[str, ...] | None = None
     """The Anthropic beta flags that it takes; None for all (E82)."""
+    region: str = ""
+    """AWS: the region that it runs in, which SIGV4's signatures are made for."""
 
 
 class Route(msgspec.Struct, frozen=True):

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from typing import Protocol
 from urllib.parse import urlsplit
 
+from waystation.model import AuthScheme
 from waystation.policy.document import ChoiceSpec, ModelSpec, Policy, PriceSpec, ProviderSpec
 from waystation.policy.errors import Path, looks_like_secret
-from waystation.policy.kinds import KINDS, ProviderKind
+from waystation.policy.kinds import KINDS, ProviderKind, region_of
 from waystation.policy.names import compile_pattern, did_you_mean, is_pattern
 from waystation.policy.nodes import Node
 
@@ -54,6 +55,7 @@ def _provider(name: str, spec: ProviderSpec, root: Node, fault: Fault) -> None:
         )
     if spec.base_url is not None:
         _base_url(spec.base_url, kind, (*path, "base_url"), root, fault)
+    _region(name, spec, root, fault)
     if kind.credential == "required" and not root.has((*path, "credential")):
         hint = f"credential: {kind.suggest}" if kind.suggest else "credential: env:NAME"
         fault(root.key_at(path), path, f"the field `credential` is missing; e.g. `{hint}`")
@@ -72,6 +74,23 @@ def _provider(name: str, spec: ProviderSpec, root: Node, fault: Fault) -> None:
         _header(header, value, (*path, "headers", header), root, fault)
     for key, template in spec.paths.items():
         _template(template, spec, (*path, "paths", key), root, fault)
+
+
+def _region(name: str, spec: ProviderSpec, root: Node, fault: Fault) -> None:
+    """Where AWS is; and that its credentials go to nobody else."""
+    path: Path = ("providers", name)
+    kind = KINDS[spec.kind]
+    below = (*path, "region")
+    if kind.auth is not AuthScheme.SIGV4:
+        if spec.region is not None:
+            fault(root.key_at(below), below, f"the kind {spec.kind} has no regions")
+        if spec.credential is not None and spec.credential.startswith("aws:"):
+            place = (*path, "credential")
+            fault(root.at(place), place, f"the kind {spec.kind} takes a key, not AWS credentials")
+        return
+    needed = spec.base_url is None or (spec.credential or "").startswith("aws:")
+    if needed and not root.has(below) and not region_of(kind, spec.region, spec.base_url):
+        fault(root.key_at(path), path, "the field `region` is missing; e.g. `region: eu-central-1`")
 
 
 def _base_url(url: str, kind: ProviderKind, path: Path, root: Node, fault: Fault) -> None:
@@ -102,7 +121,9 @@ def _header(name: str, value: str, path: Path, root: Node, fault: Fault) -> None
         fault(root.key_at(path), path, "this is not a header name")
     elif _OUR_HEADERS.match(lower):
         fault(root.key_at(path), path, "the gateway sets this header itself")
-    elif _SECRET_HEADERS.search(lower) or looks_like_secret(value) or re.match(r"(env|vault|file):", value):
+    elif (
+        _SECRET_HEADERS.search(lower) or looks_like_secret(value) or re.match(r"(env|vault|file|aws):", value)
+    ):
         message = "secrets are references: a key or token goes into `credential`, never into `headers`"
         fault(node, path, message, sensitive=True)
     elif re.search(r"[^ -~]", value):

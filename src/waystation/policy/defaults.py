@@ -13,6 +13,8 @@ class _Starter(NamedTuple):
     """Name, display name, `agents` hints. The first of a vendor is its tools' default."""
     patterns: tuple[str, ...]
     """Every other model of the vendor passes under its own name."""
+    ids: tuple[str, ...] = ()
+    """The provider's own ids of `models`, where they are called otherwise there."""
 
 
 _ANTHROPIC = _Starter(
@@ -44,6 +46,17 @@ _GOOGLE = _Starter(
     ),
     ("gemini-*",),
 )
+_BEDROCK = _Starter(
+    "bedrock",
+    "bedrock",
+    _ANTHROPIC.models,
+    ("anthropic.*", "*.anthropic.*", "amazon.nova-*", "*.amazon.nova-*"),
+    (
+        "global.anthropic.claude-sonnet-5",
+        "global.anthropic.claude-opus-5-5",
+        "global.anthropic.claude-haiku-4-5-20251001-v1:0",
+    ),
+)
 _REHEARSED = (
     ("anthropic", "claude-sonnet-4-5", "Claude Sonnet 4.5", "claude, opencode"),
     ("anthropic", "claude-haiku-4-5", "Claude Haiku 4.5", "claude/small, opencode/small"),
@@ -68,10 +81,10 @@ _FOUND_HEADER = """\
 """
 _REHEARSAL_HEADER = """\
 # Waystation's embedded default: no policy has been applied yet, and no provider's key was found in the
-# environment (ANTHROPIC_API_KEY, OPENAI_API_KEY, GEMINI_API_KEY, OPENROUTER_API_KEY, or AZURE_OPENAI_API_KEY
-# with AZURE_OPENAI_ENDPOINT). So the REHEARSAL provider answers: scripted text, no model; nothing leaves this
-# machine, and nobody is billed. Its usage is priced like the model it stands in for, so that the reports have
-# something to show.
+# environment (ANTHROPIC_API_KEY, OPENAI_API_KEY, GEMINI_API_KEY, OPENROUTER_API_KEY, AZURE_OPENAI_API_KEY with
+# AZURE_OPENAI_ENDPOINT, or AWS_BEARER_TOKEN_BEDROCK with AWS_REGION). So the REHEARSAL provider answers: scripted
+# text, no model; nothing leaves this machine, and nobody is billed. Its usage is priced like the model it stands in
+# for, so that the reports have something to show.
 """
 
 
@@ -95,33 +108,52 @@ def default_policy(env: Mapping[str, str], rehearsal_url: str) -> str:
 def _found(env: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """(providers entry, models entries) for each account that the environment holds the key of."""
     if env.get("ANTHROPIC_API_KEY"):
-        yield _section(_ANTHROPIC, "ANTHROPIC_API_KEY")
+        yield _section(_ANTHROPIC, "env:ANTHROPIC_API_KEY")
     azure = bool(env.get("AZURE_OPENAI_API_KEY") and env.get("AZURE_OPENAI_ENDPOINT"))
     if env.get("OPENAI_API_KEY"):
-        yield _section(_OPENAI, "OPENAI_API_KEY")
+        yield _section(_OPENAI, "env:OPENAI_API_KEY")
     elif azure:
         base_url = env["AZURE_OPENAI_ENDPOINT"].rstrip("/").removesuffix("/openai/v1").removesuffix("/openai")
         extra = f"    base_url: {_quote(base_url)}\n"
         if version := env.get("AZURE_OPENAI_API_VERSION") or env.get("OPENAI_API_VERSION"):
             extra += f"    api_version: {_quote(version)}\n"
-        yield _section(_OPENAI._replace(provider="azure", kind="azure-openai"), "AZURE_OPENAI_API_KEY", extra)
+        starter = _OPENAI._replace(provider="azure", kind="azure-openai")
+        yield _section(starter, "env:AZURE_OPENAI_API_KEY", extra)
     for name in ("GEMINI_API_KEY", "GOOGLE_API_KEY"):
         if env.get(name):
-            yield _section(_GOOGLE, name)
+            yield _section(_GOOGLE, f"env:{name}")
             break
     if env.get("OPENROUTER_API_KEY"):
         # OpenRouter's names are `vendor/model`, so they never meet the patterns above.
-        yield _section(_Starter("openrouter", "openrouter", (), ("*/*",)), "OPENROUTER_API_KEY")
+        yield _section(_Starter("openrouter", "openrouter", (), ("*/*",)), "env:OPENROUTER_API_KEY")
+    region = env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION")
+    credential = _aws_credential(env)
+    if region and credential:
+        starter = _BEDROCK._replace(models=()) if env.get("ANTHROPIC_API_KEY") else _BEDROCK
+        yield _section(starter, credential, f"    region: {_quote(region)}\n")
 
 
-def _section(starter: _Starter, key: str, extra: str = "") -> tuple[str, str]:
-    provider = f"  {starter.provider}:\n    kind: {starter.kind}\n{extra}    credential: env:{key}\n"
+def _aws_credential(env: Mapping[str, str]) -> str | None:
+    """A key that is only for Bedrock; or AWS credentials, which are for anything, where Claude Code's own switch
+    says that they are for models."""
+    if env.get("AWS_BEARER_TOKEN_BEDROCK"):
+        return "env:AWS_BEARER_TOKEN_BEDROCK"
+    meant = env.get("CLAUDE_CODE_USE_BEDROCK", "").lower() in ("1", "true", "yes", "on")
+    if not meant:
+        return None
+    keys = env.get("AWS_ACCESS_KEY_ID") and env.get("AWS_SECRET_ACCESS_KEY")
+    return "aws:env" if keys else "aws:default" if env.get("AWS_PROFILE") else None
+
+
+def _section(starter: _Starter, credential: str, extra: str = "") -> tuple[str, str]:
+    provider = f"  {starter.provider}:\n    kind: {starter.kind}\n{extra}    credential: {credential}\n"
     models = ""
-    for name, display_name, agents in starter.models:
+    for i, (name, display_name, agents) in enumerate(starter.models):
+        own_id = f", model: {_quote(starter.ids[i])}" if starter.ids else ""
         models += f"  {name}:\n    display_name: {display_name}\n"
         if agents:
             models += f"    agents: [{agents}]\n"
-        models += f"    routes: [{{provider: {starter.provider}}}]\n"
+        models += f"    routes: [{{provider: {starter.provider}{own_id}}}]\n"
     for pattern in starter.patterns:
         models += f"  {_quote(pattern)}:\n    routes: [{{provider: {starter.provider}}}]\n"
     return provider, models

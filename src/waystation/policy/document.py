@@ -107,16 +107,27 @@ class ProviderSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
         Annotated[
             str,
             Meta(
-                pattern=r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+|vault:.+)$",
+                pattern=r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+|vault:.+"
+                r"|aws:(default|profile/\S+|env(/[A-Za-z_][A-Za-z0-9_]*)?))$",
                 extra={
-                    "expected": "a reference: `env:NAME`, `file:PATH` or `vault:NAME` "
+                    "expected": "a reference: `env:NAME`, `file:PATH`, `vault:NAME` or `aws:default` "
                     "(secrets are references; the secret itself never stands in a policy)",
                     "sensitive": True,
                 },
             ),
         ]
         | None,
-        Meta(description="Reference to the key: `env:NAME` (environment), `file:PATH` or `vault:NAME`."),
+        Meta(
+            description="Reference to the key: `env:NAME` (environment), `file:PATH` or `vault:NAME`; for AWS "
+            "credentials `aws:default`, `aws:profile/NAME`, `aws:env` or `aws:env/PREFIX`."
+        ),
+    ] = None
+    region: Annotated[
+        Annotated[
+            str, Meta(pattern=r"^[a-z0-9-]{1,40}$", extra={"expected": "a region such as `eu-central-1`"})
+        ]
+        | None,
+        Meta(description="AWS: the region to use, e.g. `eu-central-1`; unset: the one in `base_url`."),
     ] = None
     wires: Annotated[
         Annotated[tuple[Wire, ...], Meta(min_length=1)] | None,
@@ -302,7 +313,7 @@ class RoutingSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
             description="Seconds that a request may wait between its tries, all waits together. The tool waits "
             "meanwhile, and has a time-out of its own."
         ),
-    ] = 20.0
+    ] = 10.0
     backoff: Annotated[
         Annotated[float, Meta(gt=0, le=60)],
         Meta(description="Seconds before a route that has just failed is tried again; doubled each time."),

@@ -1,6 +1,7 @@
 """The packaged table of provider kinds (`kinds.yaml`)."""
 
 import importlib.resources
+import re
 from typing import Literal
 
 import msgspec
@@ -22,7 +23,7 @@ class ProviderKind(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     versioned_paths: dict[str, str] = {}
     """Take the place of `paths` entries when the policy sets `api_version`."""
     base_url: str | None = None
-    """None: the policy must say."""
+    """None: the policy must say. `{region}` in it is the policy's `region`."""
     built_in: bool = False
     """The gateway runs one itself, so a base URL is only needed for another."""
     base_without: str | None = None
@@ -38,7 +39,7 @@ def path_key(wire: Wire, operation: Operation, *, stream: bool = False, action: 
         return f"{wire}:batch_embed" if action == "batchEmbedContents" else f"{wire}:embed"
     if operation in (Operation.COUNT_TOKENS, Operation.LIST_MODELS):
         return f"{wire}:{operation}"
-    if wire is Wire.GENERATE and stream:
+    if wire in (Wire.GENERATE, Wire.CONVERSE) and stream:
         return f"{wire}:stream"
     return str(wire)
 
@@ -46,6 +47,18 @@ def path_key(wire: Wire, operation: Operation, *, stream: bool = False, action: 
 def _load() -> dict[str, ProviderKind]:
     text = importlib.resources.files(__package__).joinpath("kinds.yaml").read_text("utf-8")
     return msgspec.convert(yaml.safe_load(text), dict[str, ProviderKind])
+
+
+_IN_HOST = re.compile(r"\bbedrock-runtime(?:-fips)?\.([a-z0-9-]+)\.")
+
+
+def region_of(kind: ProviderKind, region: str | None, base_url: str | None) -> str:
+    """The region that a policy's provider is in, by its `region` or its own base URL; empty where neither
+    says."""
+    if region is not None:
+        return region
+    found = _IN_HOST.search(base_url or "") if kind.auth is AuthScheme.SIGV4 else None
+    return found[1] if found is not None else ""
 
 
 KINDS = _load()

@@ -1,7 +1,5 @@
 """The plan: a policy resolved and indexed, immutable, answering each request from dictionaries."""
 
-import math
-import random
 import re
 from collections.abc import Callable, Iterator, Mapping
 
@@ -38,24 +36,13 @@ class Resolution(msgspec.Struct, frozen=True):
 
     routes: tuple[Route, ...]
     """Lowest priority number first; within a priority, those that need no translation first, else as the policy
-    lists them. `order` draws by weight."""
+    lists them. The relay draws among them by weight, session and health."""
     model_id: str
     """The model's name in the policy; for a pattern, the name that was asked for."""
     rule: str
     """What let it pass, e.g. `models.gpt-5.groups`."""
     max_output: int | None = None
     """Tokens the model can generate in one answer, where the policy says."""
-
-    def order(self, rng: random.Random) -> tuple[Route, ...]:
-        """The routes in order of trial: by priority, within it the native ones first, and at random by weight."""
-        if len(self.routes) == 1:
-            return self.routes
-        # Efraimidis and Spirakis: sorted by an exponential variate over the weight, it is a weighted draw.
-        keyed = [
-            (r.priority, not r.native, -math.log(1.0 - rng.random()) / r.weight, i)
-            for i, r in enumerate(self.routes)
-        ]
-        return tuple(self.routes[i] for *_, i in sorted(keyed))
 
 
 class Standing(msgspec.Struct, frozen=True):

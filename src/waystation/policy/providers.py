@@ -8,7 +8,7 @@ import msgspec
 from waystation.model import TOOL_WIRES, AuthScheme, Operation, Provider, Terms, Wire
 from waystation.policy.betas import betas_of
 from waystation.policy.document import ProviderSpec
-from waystation.policy.kinds import KINDS, path_key
+from waystation.policy.kinds import KINDS, path_key, region_of
 
 Translatable = Callable[[Wire, tuple[Wire, ...]], Wire | None]
 """(what a tool speaks, what a provider speaks) → which of the latter to translate to, if any
@@ -53,14 +53,19 @@ def compile_provider(
     paths |= spec.paths
     if spec.api_version is not None:
         paths = {key: path.replace("{api_version}", spec.api_version) for key, path in paths.items()}
+    region = region_of(kind, spec.region, spec.base_url)
+    paths = {key: _placed(path, region, own_base=spec.base_url is not None) for key, path in paths.items()}
     wires = spec.wires or kind.wires
+    auth = kind.auth if spec.credential is not None else AuthScheme.NONE
+    if auth is AuthScheme.SIGV4 and not (spec.credential or "").startswith("aws:"):
+        auth = AuthScheme.BEARER  # an API key instead of credentials
     return Provider(
         id=provider_id,
         kind=spec.kind,
-        base_url=(spec.base_url or usual_url or "").rstrip("/"),
+        base_url=(spec.base_url or (usual_url or "").replace("{region}", region)).rstrip("/"),
         wires=wires,
         paths=paths,
-        auth=kind.auth if spec.credential is not None else AuthScheme.NONE,
+        auth=auth,
         credential=spec.credential,
         headers=tuple(spec.headers.items()),
         price_provider=spec.price_provider or kind.price_provider,
@@ -69,7 +74,16 @@ def compile_provider(
         verify_tls=spec.verify_tls,
         betas=spec.betas if spec.betas is not None else betas_of(spec.kind),
         translations=_translations(wires, translatable) if translatable is not None else {},
+        region=region,
     )
+
+
+def _placed(path: str, region: str, *, own_base: bool) -> str:
+    """A path for its region. One that is a whole URL is only its path where the policy has a base of its own."""
+    if not path.startswith("https://"):
+        return path
+    path = path.replace("{region}", region)
+    return urlsplit(path).path if own_base else path
 
 
 def _translations(spoken: tuple[Wire, ...], translatable: Translatable) -> dict[Wire, Wire]:
@@ -120,28 +134,13 @@ class EndpointTable:
     def _add(self, provider: Provider) -> None:
         if not provider.base_url:
             return  # a built-in server that nobody runs here: no address, so no route
-        url = urlsplit(provider.base_url)
-        tls = url.scheme == "https"
-        host = url.hostname or ""
-        port = url.port or (443 if tls else 80)
-        shown_host = f"[{host}]" if ":" in host else host
-        endpoint = Endpoint(
-            host=host,
-            port=port,
-            tls=tls,
-            target=b"",
-            wire=provider.wires[0],
-            headers=tuple((n.lower().encode("ascii"), v.encode("ascii")) for n, v in provider.headers),
-            authority=(shown_host if url.port is None else f"{shown_host}:{port}").encode("ascii"),
-        )
         for wire in provider.wires:
             for operation, stream, action in _REQUESTS:
                 path = provider.paths.get(path_key(wire, operation, stream=stream, action=action))
                 if path is None or not _makes_sense(wire, operation):
                     continue
                 key = (provider.id, wire, operation, stream, action)
-                path = url.path + path
-                here = msgspec.structs.replace(endpoint, wire=wire)
+                here, path = _address(provider, wire, path)
                 if "{model}" in path:
                     self._templates[key] = (here, path)
                 else:
@@ -166,6 +165,25 @@ class EndpointTable:
                             "&alt=sse" if "?" in path else "?alt=sse"
                         )  # else one JSON array (a native client asks)
                     self._templates[here] = (endpoint, path)
+
+
+def _address(provider: Provider, wire: Wire, path: str) -> tuple[Endpoint, str]:
+    """The endpoint of a path, its target still empty, and the whole path."""
+    url = urlsplit(path if path.startswith("https://") else provider.base_url + path)
+    tls = url.scheme == "https"
+    host = url.hostname or ""
+    port = url.port or (443 if tls else 80)
+    shown_host = f"[{host}]" if ":" in host else host
+    endpoint = Endpoint(
+        host=host,
+        port=port,
+        tls=tls,
+        target=b"",
+        wire=wire,
+        headers=tuple((n.lower().encode("ascii"), v.encode("ascii")) for n, v in provider.headers),
+        authority=(shown_host if url.port is None else f"{shown_host}:{port}").encode("ascii"),
+    )
+    return endpoint, url.path + (f"?{url.query}" if url.query else "")
 
 
 _REQUESTS = tuple(

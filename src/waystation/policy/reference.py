@@ -84,6 +84,11 @@ Running gateways take a new version within a second; requests in flight finish u
   names; `capabilities`, `context_window` and `max_output` of an entry say it for others, or say it better.
 - **Secrets are references.** `env:NAME`, `file:PATH` or `vault:NAME`; a value that looks like a key is
   refused, and is never repeated in an error.
+- **AWS credentials** sign each request instead of being sent. `aws:default` is AWS's own chain (environment,
+  shared files, SSO, the role of the container or machine), `aws:profile/NAME` a profile of the shared files with
+  whatever it says, such as a role to assume; `aws:env` reads `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and
+  `AWS_SESSION_TOKEN`, and `aws:env/TEAM` reads `TEAM_ACCESS_KEY_ID` and so on. Temporary ones are renewed in time.
+  A Bedrock API key is a key like any other: `credential: env:AWS_BEARER_TOKEN_BEDROCK`.
 - **Prices** belong to a provider's model: what the policy states beats the price data, from `effective` on.
   Without a cache-read or cache-write rate, such tokens cost what plain input costs; hour-long cache writes
   without a rate of their own cost what 5-minute ones do. A model without any price has an unknown cost, which
