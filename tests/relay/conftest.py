@@ -88,7 +88,8 @@ def policy_text(url: str, *, second: str | None = None, extra: str = "") -> str:
     """Every model at one scripted provider; with `second`, a fallback behind it."""
     kinds = {"anth": "anthropic-compatible", "oai": "openai", "goog": "google"}
     suffix = {"anth": "", "oai": "/v1", "goog": ""}
-    lines = ["version: 1", "providers:"]
+    # No pauses: what a test's one provider does wrong once is then not made good behind the test's back.
+    lines = ["version: 1", "routing: {patience: 0}", "providers:"]
     for place, base in (("", url), *((("2", second),) if second else ())):
         for name, kind in kinds.items():
             lines += [

@@ -10,7 +10,7 @@ class Routing(msgspec.Struct, frozen=True, gc=False):
 
     attempts: int = 4
     """Tries of one request, over all its routes."""
-    patience: float = 20.0
+    patience: float = 10.0
     """How long a request may wait between its tries, all waits together: the tool waits meanwhile, and has
     a time-out of its own."""
     backoff: float = 0.3

@@ -7,7 +7,7 @@ decides from memory: it may not wait, and it refuses with a sentence for the per
 from collections.abc import Sequence
 from typing import Protocol
 
-from waystation.model import Operation, Principal, Refusal, RefusalKind, Surface
+from waystation.model import Principal, Refusal, RefusalKind, Surface
 from waystation.policy import Plan, Resolution
 from waystation.relay.addresses import Address
 from waystation.relay.downstream import Request
@@ -71,13 +71,9 @@ class Admission:
         return self._verifier.verify(token)
 
     def admit(
-        self, plan: Plan, principal: Principal, address: Address, facts: RequestFacts
+        self, principal: Principal, address: Address, facts: RequestFacts, resolution: Resolution
     ) -> Resolution | Refusal:
-        """Where the request may go, by that plan, or why it may not."""
-        operation = address.operation or Operation.GENERATE
-        resolution = plan.resolve(principal, address.wire, operation, facts.model)
-        if isinstance(resolution, Refusal):
-            return resolution
+        """Whether a request that the plan lets pass may go there now, or why it may not."""
         for gate in self._gates:
             refusal = gate(principal, address, facts, resolution)
             if refusal is not None:

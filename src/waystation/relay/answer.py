@@ -12,10 +12,6 @@ from waystation.wire import BadBody, BodyReading, decode_body, read_body
 if TYPE_CHECKING:
     from waystation.relay.exchange import Exchange
 
-RETRYABLE = frozenset((408, 429, 500, 502, 503, 504, 529))
-"""Statuses that another route may not give."""
-
-
 LOST: dict[Lost, tuple[RefusalKind, Outcome, str]] = {
     Lost.UNREACHABLE: (
         RefusalKind.UPSTREAM_UNREACHABLE,
@@ -104,7 +100,7 @@ class WholeAnswer(Answer):
         body = parts[0] if len(parts) == 1 else b"".join(parts)
         reading = self._read(body)
         error = reading.error if reading is not None else None
-        if error is not None and not x.head_sent and x.may_try_again(error, retryable=True):
+        if error is not None and not x.head_sent and x.may_try_again(error, error.http_status):
             x.settle(Outcome.UPSTREAM_ERROR, EndedBy.PROVIDER, None, "", error.type)
             x.next_attempt(None)
             return
@@ -162,7 +158,7 @@ class ErrorAnswer(Answer):
         found = errors.read_error(x, b"".join(self._parts))
         answer = errors.told(x, found)  # also finds the provider's id, for the row
         x.settle(Outcome.UPSTREAM_ERROR, EndedBy.PROVIDER, None, "", found.word or f"http_{x.status}")
-        if x.may_try_again(found.error, retryable=x.status in RETRYABLE):
+        if x.may_try_again(found.error, x.status):
             x.next_attempt(None)
         else:
             x.failed(answer)

@@ -1,7 +1,6 @@
 """What goes out for one attempt, and the rows that come of it."""
 
 import logging
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -42,15 +41,6 @@ def outgoing_body(wire: Wire, facts: RequestFacts, route: Route, body: bytes) ->
     if wire is Wire.CHAT and facts.stream and not facts.include_usage and route.provider.usage_in_stream:
         body = request_usage_in_stream(body)
     return body
-
-
-def first_reason(routes: Sequence[Route]) -> str:
-    """Why the first of `routes`, which are in order of trial, comes first."""
-    first = routes[0]
-    rivals = [r for r in routes[1:] if r.priority == first.priority]
-    if not rivals:
-        return "only" if len(routes) == 1 else "priority"
-    return "weight" if any(r.native == first.native for r in rivals) else "native"
 
 
 # -------------------------------------------------------------------- rows

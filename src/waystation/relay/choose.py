@@ -27,7 +27,7 @@ class Choice(msgspec.Struct, frozen=True, gc=False):
 
     routes: tuple[Route, ...]
     reason: str
-    """`only`, `priority`, `weight`, `session`, `last answer`; with what kept better ones back, if anything did:
+    """`only`, `priority`, `native`, `weight`, `session`, `last answer`; with what kept better ones back, if any:
     `weight; a/m open; b/m limited`."""
 
 
@@ -53,9 +53,7 @@ class Chooser:
             keyed.append((route.priority, route.id != last, not route.native, self._draw(route, session), at))
         keyed.sort()
         order = [routes[at] for *_, at in keyed]
-        reason = "last answer" if order[0].id == last else "session" if session else "weight"
-        if sum(route.priority == order[0].priority for route in routes) == 1:
-            reason = "priority"
+        reason = _reason(order, last, session)
         return self._healthy_first(order, rules, reason, now)
 
     def answered(self, model: str, session: str, route: Route) -> None:
@@ -114,6 +112,19 @@ class Chooser:
             route.priority: max(fastest.get(route.priority, math.inf) * rules.slow_factor, _NEVER_SLOW)
             for route in order
         }
+
+
+def _reason(order: Sequence[Route], last: str | None, session: str) -> str:
+    """Why the first one is first, health aside."""
+    first = order[0]
+    rivals = [route for route in order[1:] if route.priority == first.priority]
+    if not rivals:
+        return "priority"
+    if first.id == last:
+        return "last answer"
+    if all(route.native != first.native for route in rivals):
+        return "native"
+    return "session" if session else "weight"
 
 
 def _by_priority(fit: list[Route], slow: list[Route]) -> list[Route]:

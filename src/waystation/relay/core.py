@@ -18,6 +18,7 @@ from waystation.relay.downstream import Header, Request
 from waystation.relay.greet import address_refusal, wants_upgrade
 from waystation.relay.metrics import RelayMetrics
 from waystation.relay.pool import Origin, OriginPool, UpstreamPools
+from waystation.relay.router import Router
 from waystation.relay.sealed import SealMemory
 
 if TYPE_CHECKING:
@@ -88,7 +89,6 @@ class RelaySettings(msgspec.Struct, frozen=True):
     upstream_keep_alive: float = 55.0
     flush_timeout: float = 2.0
     """For the last bytes to tools that read slowly, when the process ends."""
-    max_attempts: int = 3
     tick: float = 0.5
     """How often deadlines are looked at."""
 
@@ -129,6 +129,7 @@ class Relay:
         self.seals = SealMemory()
         self.draining = False
         self.rng = random.Random()  # noqa: S311  # spreads load by weight; nothing secret hangs on it
+        self.router = Router(self.rng, self.now)
         self._settled: list[tuple[Attempt, Exchange]] = []
         self._standings: dict[str, tuple[Plan, Principal, tuple[tuple[str, ...], str]]] = {}
         self._id_prefix = "req_" + os.urandom(8).hex().translate(_LETTERS)

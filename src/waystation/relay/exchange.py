@@ -8,6 +8,7 @@ Nothing is retried after the first byte has gone to the tool. Every attempt is s
 the last byte of its answer goes out: what a tool has seen finished is in the journal.
 """
 
+from asyncio import TimerHandle
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -35,7 +36,9 @@ from waystation.relay.errors import Told
 from waystation.relay.greet import greeting
 from waystation.relay.headers import id_header
 from waystation.relay.local import answer_locally
+from waystation.relay.router import TRANSIENT, another_may_do
 from waystation.relay.stream import StreamAnswer
+from waystation.relay.tries import Tries, retry_after
 from waystation.relay.upstream import Lost, UpstreamCall
 from waystation.wire import (
     BadBody,
@@ -57,7 +60,7 @@ class Exchange:
         "_call",
         "_corked",
         "_reply",
-        "_tried",
+        "_timer",
         "address",
         "attempt",
         "attempt_id",
@@ -83,7 +86,6 @@ class Exchange:
         "response_headers",
         "route",
         "route_header",
-        "routes",
         "rule",
         "settled",
         "spoken",
@@ -92,6 +94,7 @@ class Exchange:
         "tool",
         "tool_session",
         "translation",
+        "tries",
         "ttft",
         "unsealed",
         "unsent",
@@ -116,7 +119,7 @@ class Exchange:
         self.tool_session = ""
         self.facts: RequestFacts | None = None
         self.body = b""
-        self.routes: tuple[Route, ...] = ()
+        self.tries: Tries | None = None
         self.route: Route | None = None
         self.route_header: Header = (b"x-waystation-route", b"")
         self.reason = ""  # why this route
@@ -142,7 +145,7 @@ class Exchange:
         self._call: UpstreamCall | None = None
         self._corked: list[Callable[[], None]] | None = None
         self._reply: Answer | None = None
-        self._tried = 0
+        self._timer: TimerHandle | None = None  # before the next try
 
     # ---------------------------------------------------------------- the way in
     def start(self, refusal: Refusal | None = None) -> None:
@@ -180,24 +183,30 @@ class Exchange:
         )
         self.tool_session = request.head.tool_session or facts.tool_session
         assert self.principal is not None
-        verdict = self.relay.admission.admit(self.plan, self.principal, address, facts)
+        relay = self.relay
+        verdict, why = relay.router.resolve(self.plan, self.principal, address, facts, body, self.tool[0])
+        if not isinstance(verdict, Refusal):
+            verdict = relay.admission.admit(self.principal, address, facts, verdict)
         if isinstance(verdict, Refusal):
             self.refuse(verdict)
             return
         self.rule = verdict.rule
         self.body = body
-        self.routes = verdict.order(self.relay.rng)
-        self.reason = attempts.first_reason(self.routes)
+        session = f"{self.principal.session} {self.tool_session}" if self.tool_session else ""
+        self.tries = Tries(relay.router, self.plan, verdict, session, why)
         self.next_attempt(None)
 
     # ---------------------------------------------------------------- attempts
     def next_attempt(self, refusal: Refusal | None) -> None:
         """Tries the next route; with none left, refuses with what the last one came to."""
-        facts, address = self.facts, self.address
+        facts, address, tries = self.facts, self.address, self.tries
         assert facts is not None
-        while self.more_routes():
-            route = self.routes[self._tried]
-            self._tried += 1
+        assert tries is not None
+        if tries.pause is not None:
+            self._timer = self.relay.loop.call_later(tries.pause, self._try_anew, refusal)
+            return
+        while tries.left:
+            route = tries.take()
             operation = address.operation or Operation.GENERATE
             endpoint = self.plan.endpoint(route, address.wire, operation, facts.stream, address.action)
             if endpoint is None:
@@ -211,6 +220,8 @@ class Exchange:
                     "ask your platform team to set it.",
                     rule=f"providers.{route.provider.id}.credential",
                 )
+            elif tries.is_full(route):
+                refusal = _full(route)
             else:
                 self.translation = None
                 if endpoint.wire is not address.wire:
@@ -221,7 +232,7 @@ class Exchange:
                 self._send(route, endpoint)
                 return
         if self.attempt and address.operation is Operation.COUNT_TOKENS:
-            self.answer(*counting.estimate(self, self.routes[0]))
+            self.answer(*counting.estimate(self, tries.routes[0]))
             return
         self.refuse(
             refusal
@@ -232,16 +243,32 @@ class Exchange:
             )
         )
 
-    def may_try_again(self, error: StreamError | None, *, retryable: bool) -> bool:
-        """Whether `next_attempt` has something to try after an error of the provider's.
+    def _try_anew(self, refusal: Refusal | None) -> None:
+        self._timer = None
+        assert self.tries is not None
+        self.tries.renew()
+        self.next_attempt(refusal)
+
+    def may_try_again(self, error: StreamError | None, status: int) -> bool:
+        """Whether `next_attempt` has something to try after an error of the provider's, which came with `status` or
+        stands for it.
 
         Not for a prompt that was too long, which is too long elsewhere too, or goes to a lesser model unasked
         (E90). Without its seals a request is tried once more on the same route (E25).
         """
+        tries = self.tries
+        assert tries is not None
         if error is not None and sealed.retry(self, error):
-            self._tried -= 1
+            tries.repeat()
             return True
-        return retryable and self.more_routes() and (error is None or overflow_of(error) is None)
+        if error is not None and overflow_of(error) is not None:
+            return False
+        if tries.left:
+            return another_may_do(status)
+        if status not in TRANSIENT or self.address.operation is not Operation.GENERATE:
+            return False
+        asked = error.retry_after if error is not None else None
+        return tries.may_wait(asked if asked is not None else retry_after(self.response_headers))
 
     def failed(self, answer: Told) -> None:
         """The provider's error is the answer."""
@@ -249,9 +276,6 @@ class Exchange:
             assert self.route is not None
             answer = counting.estimate(self, self.route)
         self.answer(*answer)
-
-    def more_routes(self) -> bool:
-        return self._tried < min(len(self.routes), self.relay.settings.max_attempts)
 
     def _send(self, route: Route, endpoint: Endpoint) -> None:
         relay, head = self.relay, self.request.head
@@ -269,8 +293,9 @@ class Exchange:
         self.labels = dispatch.labels
         self.route_header = dispatch.route_header
         self.spoken = endpoint.wire
-        if self.attempt:
-            self.reason = "without seals" if self.unsealed else "fallback"
+        assert self.tries is not None
+        self.tries.begin(route, relay.now())
+        self.reason = self.tries.reason
         self.attempt += 1
         self.attempt_id = f"{self.request_id}.{self.attempt}"
         self.settled = False
@@ -344,11 +369,22 @@ class Exchange:
         if not self.settled:
             usage = reply.usage if reply is not None else None
             self.settle(outcome, ended_by, usage, "", refusal.kind)
-        if not self.head_sent:
-            self.next_attempt(refusal)
-        else:
+        if self.head_sent:
             assert reply is not None
             reply.fail(refusal)
+        elif self._may_go_on(outcome):
+            self.next_attempt(refusal)
+        else:
+            self.refuse(refusal)
+
+    def _may_go_on(self, outcome: Outcome) -> bool:
+        """After an attempt that came to no answer. Silence is not waited out twice on one route."""
+        tries = self.tries
+        assert tries is not None
+        if tries.left:
+            return True
+        broken = outcome in (Outcome.UPSTREAM_CUT, Outcome.UPSTREAM_UNREACHABLE)
+        return broken and self.address.operation is Operation.GENERATE and tries.may_wait(None)
 
     # ---------------------------------------------------------------- what the tool does
     def client_gone(self) -> None:
@@ -405,7 +441,8 @@ class Exchange:
             f"The gateway was restarted before the answer was whole: try again (request {self.request_id}).",
             rule="relay.drain",
         )
-        self._tried = len(self.routes)  # another route would have no time either
+        if self.tries is not None:
+            self.tries.give_up()  # another route would have no time either
         self._fail(refusal, Outcome.TIMEOUT, EndedBy.GATEWAY)
 
     # ---------------------------------------------------------------- what goes out
@@ -468,6 +505,16 @@ class Exchange:
         assert not self.settled
         self.settled = True
         row = attempts.settled_record(self, outcome, ended_by, usage, finish_reason, error)
+        assert self.tries is not None
+        assert self.facts is not None
+        streamed = self.ttft is not None and self.facts.stream
+        self.tries.end(
+            outcome,
+            self.status,
+            error,
+            self.request.arrived + (self.ttft or 0.0) if streamed else None,
+            retry_after(self.response_headers) if self.status == 429 else None,
+        )
         self.relay.settle(row, self)
 
     def finish(self) -> None:
@@ -489,6 +536,9 @@ class Exchange:
 
     def abort_call(self) -> None:
         """Tells the provider to stop, if it is still at it."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         if self._call is not None:
             self.unsent = not self._call.sent
             self._call.abort()
@@ -510,3 +560,12 @@ class Exchange:
     @property
     def streamed(self) -> bool:
         return isinstance(self._reply, StreamAnswer)
+
+
+def _full(route: Route) -> Refusal:
+    return Refusal(
+        RefusalKind.RATE_LIMITED,
+        f"All {route.max_in_flight} places at {route.id} are taken: try again in a moment.",
+        rule="models.routes.max_in_flight",
+        retry_after=1,
+    )

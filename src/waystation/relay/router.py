@@ -23,6 +23,7 @@ _LATENCIES = 4096
 
 class Router:
     def __init__(self, rng: random.Random, now: Callable[[], float]) -> None:
+        self.rng = rng
         self.health = Health()
         self._chooser = Chooser(self.health, rng)
         self._now = now

@@ -76,7 +76,7 @@ class TranslatedAnswer(Answer):
         x = self.x
         answer = errors.told_anew(x, error)
         x.settle(Outcome.UPSTREAM_ERROR, EndedBy.PROVIDER, None, "", error.type)
-        if x.may_try_again(error, retryable=True):
+        if x.may_try_again(error, error.http_status):
             x.next_attempt(None)
         else:
             x.failed(answer)
