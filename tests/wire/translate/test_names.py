@@ -33,7 +33,7 @@ def test_E76_every_name_is_taken_is_unique_and_comes_back(tools: list[Origin], t
         if target is Wire.GENERATE:
             assert re.match("[a-zA-Z_]", name)
         assert made.origin(name) == origin
-        assert made.fitted(origin) == name
+        assert made.fitted(origin.namespace, origin.name, custom=origin.custom) == name
 
 
 def test_E76_long_names_that_differ_early_stay_different() -> None:
@@ -109,9 +109,9 @@ def test_a_tool_that_is_declared_twice_goes_out_once() -> None:
 
 def test_a_tool_of_the_history_that_is_gone_keeps_a_name_of_its_own() -> None:
     made, fitted = names(Origin("fs.read"))
-    gone = made.fitted(Origin("fs:read"))
+    gone = made.fitted("", "fs:read", custom=False)
     assert gone not in fitted
-    assert made.fitted(Origin("fs:read")) == gone
+    assert made.fitted("", "fs:read", custom=False) == gone
     assert made.known("", "fs:read") is None
 
 

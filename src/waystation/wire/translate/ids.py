@@ -62,17 +62,18 @@ class CallIds:
         ident = decode(replayed)
         if not ident:
             return self._mint()
-        fitted = ident if self._allowed(ident) else _cut(ident)
+        fitted = ident
+        if (
+            len(ident) > self._longest
+            or (self._strict and not _SAFE.match(ident))
+            or ident.startswith(_CUT_MARK)
+        ):
+            fitted = _cut(ident)
         while fitted in self._used:  # two turns with the same id
             again = self._again[replayed] = self._again.get(replayed, 0) + 1
             fitted = _cut(f"{replayed}\0{again}")
         self._used.add(fitted)
         return fitted
-
-    def _allowed(self, ident: str) -> bool:
-        if len(ident) > self._longest or ident.startswith(_CUT_MARK):
-            return False
-        return not self._strict or _SAFE.match(ident) is not None
 
     def _mint(self) -> str:
         while True:

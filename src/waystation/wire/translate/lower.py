@@ -216,30 +216,34 @@ class _Lowering:
         return tuple(turns)
 
     def _parts(self, turn: Turn) -> tuple[Part, ...]:
+        """What is left of a turn; most often all of it."""
         kept: list[Part] = []
         for part in turn.parts:
-            if isinstance(part, Text):
+            if type(part) is Text:
                 if part.text:
                     kept.append(part)
+            elif type(part) is ToolCall:
+                kept.append(part)
+            elif type(part) is ToolResult:
+                kept.append(self._result(part))
             elif isinstance(part, Reasoning):
                 mine = seals.replayed(part, self._target)
                 if mine is None:
                     self._drop("thoughts")
                 else:
                     kept.append(mine)
-            elif isinstance(part, ToolResult):
-                kept.append(self._result(part))
             elif isinstance(part, Native):
                 self._notes.drop(part.kind)
-            elif isinstance(part, ToolCall):
-                kept.append(part)
-            else:
+            elif isinstance(part, Media):
                 kept.append(shown(part, self._target.capabilities, self._source, self._notes))
         return tuple(kept)
 
     def _result(self, result: ToolResult) -> ToolResult:
         content = result.content
-        if all(type(piece) is Text and piece.text for piece in content):
+        for piece in content:
+            if type(piece) is not Text or not piece.text:
+                break
+        else:
             return result
         capabilities = self._target.capabilities
         pieces: list[ResultPart] = []
@@ -254,7 +258,7 @@ class _Lowering:
         as_function = call.custom and self._wire is not Wire.RESPONSES
         return ToolCall(
             self._ids.fit(call.id),
-            self._names.fitted(Origin(call.name, call.namespace, call.custom)),
+            self._names.fitted(call.namespace, call.name, custom=call.custom),
             custom.arguments(call.arguments) if as_function else call.arguments,
             "" if self._names.flat else call.namespace,
             call.custom and not as_function,

@@ -55,9 +55,9 @@ class Names:
         self._bare.setdefault(origin.name, name)
         return name
 
-    def fitted(self, origin: Origin) -> str:
+    def fitted(self, namespace: str, name: str, *, custom: bool) -> str:
         """The name of a tool that the conversation speaks of; it need not be declared any more."""
-        return self._fitted.get((origin.namespace, origin.name)) or self._fit(origin)
+        return self._fitted.get((namespace, name)) or self._fit(Origin(name, namespace, custom))
 
     def known(self, namespace: str, name: str) -> str | None:
         """The fitted name of a declared tool; a choice may leave its namespace out."""

@@ -7,13 +7,13 @@ results without calls, and between protocols ids get lost or repeat (E70 to E74,
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-import msgspec
-
 from waystation.wire.canonical import Media, Part, Reasoning, Role, Text, ToolCall, ToolResult, Turn
 from waystation.wire.codecs import Notes
 
 INTERRUPTED = "The call was interrupted before it returned a result."
+_INTERRUPTED = ToolResult("", (Text(INTERRUPTED),), is_error=True)
 _NOTE = "tool_history"
+_SIDES: dict[type, Role] = {ToolCall: Role.ASSISTANT, Reasoning: Role.ASSISTANT, ToolResult: Role.USER}
 
 
 class _Call:
@@ -67,7 +67,7 @@ def _blocks(turns: Iterable[Turn]) -> list[_Block]:
                 block = _Block()
                 blocks.append(block)
             for part in parts:
-                if isinstance(part, ToolCall):
+                if type(part) is ToolCall:
                     call = _Call(part)
                     block.calls.append(call)
                     block.said.append(call)
@@ -79,21 +79,20 @@ def _blocks(turns: Iterable[Turn]) -> list[_Block]:
 def _sides(turn: Turn) -> Iterator[tuple[Role, Sequence[Part]]]:
     """The turn, cut where a part stands on the wrong side: only models call, only users answer calls, and
     instructions are words."""
-    roles = [_side(part, turn.role) for part in turn.parts]
+    role, parts = turn.role, turn.parts
+    roles = [_SIDES.get(type(part), role) for part in parts]
+    if role is Role.SYSTEM:
+        roles = [
+            Role.USER if isinstance(part, Media) else side for part, side in zip(parts, roles, strict=True)
+        ]
+    if roles.count(roles[0]) == len(roles):
+        yield roles[0], parts
+        return
     start = 0
     for at in range(1, len(roles) + 1):
         if at == len(roles) or roles[at] is not roles[start]:
-            yield roles[start], turn.parts[start:at]
+            yield roles[start], parts[start:at]
             start = at
-
-
-def _side(part: Part, role: Role) -> Role:
-    kind = type(part)
-    if kind is ToolCall or kind is Reasoning:
-        return Role.ASSISTANT
-    if kind is ToolResult or (kind is Media and role is Role.SYSTEM):
-        return Role.USER
-    return role
 
 
 def _answer(block: _Block, waiting: dict[str, _Call], notes: Notes) -> None:
@@ -103,9 +102,11 @@ def _answer(block: _Block, waiting: dict[str, _Call], notes: Notes) -> None:
         calls.setdefault(call.call.id, deque()).append(call)
     strays = False
     for index, (role, parts) in enumerate(block.heard):
+        if role is not Role.USER:
+            continue
         kept: list[Part] = []
         for part in parts:
-            if not isinstance(part, ToolResult):
+            if type(part) is not ToolResult:
                 kept.append(part)
             elif not _by_id(part, calls, waiting, notes):
                 kept.append(part)
@@ -196,8 +197,10 @@ def _write(block: _Block, lowered: Callable[[ToolCall], ToolCall], notes: Notes,
         result = part.result
         if result is None:
             notes.change(_NOTE)
-            result = ToolResult(call.id, (Text(INTERRUPTED),), is_error=True)
-        results.append(msgspec.structs.replace(result, call_id=call.id, name=call.name, custom=call.custom))
+            result = _INTERRUPTED
+        results.append(
+            ToolResult(call.id, result.content, result.is_error, call.name, call.custom, result.cache)
+        )
     if said:
         into.append(Turn(Role.ASSISTANT, tuple(said)))
     for role, parts in block.heard:

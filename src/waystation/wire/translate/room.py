@@ -1,5 +1,7 @@
 """How long an answer may be: as asked for, as the model can, and as there is room for (E91)."""
 
+from collections.abc import Iterable
+
 import msgspec
 
 from waystation.model import Capabilities, Wire
@@ -44,7 +46,8 @@ def fitting_output(asked: Conversation, capabilities: Capabilities, source: Wire
 def _prompt_tokens(asked: Conversation) -> int:
     letters = sum(len(text.text) for text in asked.system)
     letters += sum(map(_tool_letters, asked.tools))
-    letters += sum(_letters(part) for turn in asked.turns for part in turn.parts)
+    for turn in asked.turns:
+        letters += _letters(turn.parts)
     return letters // _LETTERS_A_TOKEN
 
 
@@ -55,11 +58,15 @@ def _tool_letters(tool: Tool) -> int:
     return len(tool.name) + len(tool.description) if isinstance(tool, CustomTool) else 0
 
 
-def _letters(part: Part) -> int:
-    if isinstance(part, Text | Reasoning):
-        return len(part.text)
-    if isinstance(part, ToolCall):
-        return len(part.arguments) + len(part.name)
-    if isinstance(part, ToolResult):
-        return sum(map(_letters, part.content))
-    return _PICTURE * _LETTERS_A_TOKEN if isinstance(part, Media) else 0
+def _letters(parts: Iterable[Part]) -> int:
+    letters = 0
+    for part in parts:
+        if type(part) is Text or type(part) is Reasoning:
+            letters += len(part.text)
+        elif type(part) is ToolCall:
+            letters += len(part.arguments)
+        elif type(part) is ToolResult:
+            letters += _letters(part.content)
+        elif type(part) is Media:
+            letters += _PICTURE * _LETTERS_A_TOKEN
+    return letters
