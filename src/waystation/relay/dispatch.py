@@ -7,7 +7,7 @@ for as long as nothing of it changes; each request is still admitted by itself.
 
 from typing import TYPE_CHECKING
 
-from waystation.model import Operation, Route
+from waystation.model import Operation, Route, Wire
 from waystation.policy import Endpoint
 from waystation.relay import foreign
 from waystation.relay.downstream import Header
@@ -129,6 +129,8 @@ def _request_head(x: "Exchange", route: Route, endpoint: Endpoint, target: bytes
         outbound = x.request.head.outbound
         if route.provider.betas is not None and b"anthropic-beta: " in outbound:
             outbound = foreign.without_betas(outbound, route.provider.betas)
+        if endpoint.wire is Wire.MESSAGES and b"anthropic-version: " not in outbound:
+            outbound += foreign.VERSION  # Anthropic refuses a request without
     else:
         outbound = foreign.outbound(
             endpoint.wire, x.address.operation or Operation.GENERATE, stream=x.facts.stream

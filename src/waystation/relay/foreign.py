@@ -15,7 +15,7 @@ from waystation.relay.downstream import Header
 if TYPE_CHECKING:
     from waystation.relay.exchange import Exchange
 
-ANTHROPIC_VERSION = b"2023-06-01"
+VERSION = b"anthropic-version: 2023-06-01\r\n"
 _AGENT = b"user-agent: waystation/" + __version__.encode() + b"\r\n"
 _EVENTS = {Wire.CONVERSE: b"application/vnd.amazon.eventstream"}
 _BACK_EXACT = frozenset((b"retry-after", b"retry-after-ms", b"x-should-retry"))
@@ -29,7 +29,7 @@ def outbound(wire: Wire, operation: Operation, *, stream: bool) -> bytes:
     """The request's own lines, without host, credential and length."""
     events = stream and operation is Operation.GENERATE
     accept = _EVENTS.get(wire, b"text/event-stream") if events else _JSON
-    version = b"anthropic-version: " + ANTHROPIC_VERSION + b"\r\n" if wire is Wire.MESSAGES else b""
+    version = VERSION if wire is Wire.MESSAGES else b""
     return b"content-type: application/json\r\naccept: " + accept + b"\r\n" + version + _AGENT
 
 
