@@ -42,7 +42,13 @@ async def _serve(script: Script, host: str, port: int) -> None:
         loop.add_signal_handler(number, stopping.set)
     async with RehearsalServer(script, host=host, port=port, record=0) as server:
         typer.echo(f"The rehearsal provider is at {server.url} (scripted answers, not a real model).")
-        for name, path in (("Anthropic", "/anthropic"), ("OpenAI", "/openai/v1"), ("Gemini", "/gemini")):
+        addresses = (
+            ("Anthropic", "/anthropic"),
+            ("OpenAI", "/openai/v1"),
+            ("Gemini", "/gemini"),
+            ("Bedrock", "/bedrock"),
+        )
+        for name, path in addresses:
             typer.echo(f"  {name:<10} {server.url}{path}")
         await stopping.wait()
 

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import msgspec
 
-from waystation.model import Surface
 from waystation.rehearsal import refusals
 from waystation.rehearsal.ask import Json, Rejection
 from waystation.rehearsal.exchange import Request
+from waystation.rehearsal.vendor import Vendor
 
 
-def refuse_key(surface: Surface, key: str | None) -> Rejection:
+def refuse_key(vendor: Vendor, key: str | None) -> Rejection:
     """What the provider answers where the key is missing or wrong. Gemini has no 401 for it."""
-    if surface is Surface.ANTHROPIC:
+    if vendor is Vendor.ANTHROPIC:
         message = "invalid x-api-key" if key else "x-api-key header is required"
         return Rejection(401, message, kind="authentication_error")
-    if surface is Surface.GEMINI:
+    if vendor is Vendor.BEDROCK:
+        if key:
+            message = "The security token included in the request is invalid."
+            return Rejection(403, message, kind="UnrecognizedClientException")
+        return Rejection(403, "Missing Authentication Token", kind="MissingAuthenticationTokenException")
+    if vendor is Vendor.GEMINI:
         if key:
             return Rejection(400, "API key not valid. Please pass a valid API key.", kind="INVALID_ARGUMENT")
         return Rejection(
@@ -40,12 +45,12 @@ def refuse_key(surface: Surface, key: str | None) -> Rejection:
     )
 
 
-def decoded(request: Request, surface: Surface) -> Json:
+def decoded(request: Request, vendor: Vendor) -> Json:
     """The JSON object in the body. Raises Rejection in the provider's words, for compressed bodies too."""
     coding = request.header("content-encoding")
     if coding not in (None, "", "identity"):
-        raise refusals.rejection(surface, 415, f"Content-Encoding {coding} is not supported.")
-    if surface is Surface.ANTHROPIC and request.header("anthropic-version") is None:
+        raise refusals.rejection(vendor, 415, f"Content-Encoding {coding} is not supported.")
+    if vendor is Vendor.ANTHROPIC and request.header("anthropic-version") is None:
         raise Rejection(400, "anthropic-version: header is required", kind="invalid_request_error")
     try:
         body = msgspec.json.decode(request.body)
@@ -53,9 +58,11 @@ def decoded(request: Request, surface: Surface) -> Json:
         body = None
     if isinstance(body, dict):
         return body
-    if surface is Surface.GEMINI:
+    if vendor is Vendor.BEDROCK:
+        raise Rejection(400, "Unexpected token in the request body", kind="SerializationException")
+    if vendor is Vendor.GEMINI:
         raise Rejection(400, "Invalid JSON payload received.", kind="INVALID_ARGUMENT")
-    if surface is Surface.ANTHROPIC:
+    if vendor is Vendor.ANTHROPIC:
         raise Rejection(400, "The request body is not valid JSON", kind="invalid_request_error")
     raise Rejection(
         400,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from waystation.model import Surface
 from waystation.rehearsal.ask import Json
+from waystation.rehearsal.vendor import Vendor
 
 ANTHROPIC = ("claude-opus-5", "claude-sonnet-5", "claude-sonnet-4-5", "claude-haiku-4-5", "rehearsal")
 OPENAI = ("gpt-5.5", "gpt-5.4", "gpt-5.4-mini", "text-embedding-3-small", "rehearsal")
 GEMINI = ("gemini-2.5-pro", "gemini-2.5-flash", "gemini-embedding-001", "rehearsal")
+BEDROCK = ("anthropic.claude-sonnet-4-5-20250929-v1:0", "amazon.nova-2-lite-v1:0", "rehearsal.model-v1:0")
 
 _CREATED = 1_763_942_400
 _CREATED_TEXT = "2025-11-24T00:00:00Z"
@@ -80,15 +81,33 @@ def gemini_page(size: int, token: str | None) -> Json:
     return page
 
 
-def listed(surface: Surface, model: str, query: dict[str, str]) -> Json:
+def bedrock_model(name: str) -> Json:
+    maker, _, model = name.partition(".")
+    return {
+        "modelArn": f"arn:aws:bedrock:us-east-1::foundation-model/{name}",
+        "modelId": name,
+        "modelName": f"{model.partition('-')[0]} (rehearsal)"[:20],
+        "providerName": maker.capitalize(),
+        "inputModalities": ["TEXT", "IMAGE"],
+        "outputModalities": ["TEXT"],
+        "responseStreamingSupported": True,
+        "customizationsSupported": [],
+        "inferenceTypesSupported": ["ON_DEMAND"],
+        "modelLifecycle": {"status": "ACTIVE"},
+    }
+
+
+def listed(vendor: Vendor, model: str, query: dict[str, str]) -> Json:
     """The list, a page of it, or the one model that the path names."""
-    if surface is Surface.ANTHROPIC:
+    if vendor is Vendor.ANTHROPIC:
         if model:
             return anthropic_model(model)
         limit = int(query["limit"]) if query.get("limit", "").isdigit() else 20
         return anthropic_page(limit, query.get("after_id"), query.get("before_id"))
-    if surface is Surface.OPENAI:
+    if vendor is Vendor.OPENAI:
         return openai_model(model) if model else openai_list()
+    if vendor is Vendor.BEDROCK:
+        return {"modelSummaries": [bedrock_model(n) for n in BEDROCK]}
     if model:
         return gemini_model(model)
     size = int(query["pageSize"]) if query.get("pageSize", "").isdigit() else 50

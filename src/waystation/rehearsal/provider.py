@@ -13,9 +13,9 @@ from typing import Any
 
 import msgspec
 
-from waystation.model import Operation, Surface, Usage, Wire
+from waystation.model import Operation, Usage, Wire
 from waystation.rehearsal import agent, catalogue, embeddings, refusals, spoiling
-from waystation.rehearsal.addresses import Place, find, streams_array, surface_of, wants_sse
+from waystation.rehearsal.addresses import Place, find, streams_array, vendor_at, wants_sse
 from waystation.rehearsal.admission import decoded, refuse_key
 from waystation.rehearsal.answer import Answer, Ids
 from waystation.rehearsal.ask import Ask, Json, Rejection
@@ -23,13 +23,16 @@ from waystation.rehearsal.exchange import Framing, Reply, Request
 from waystation.rehearsal.faults import BadFault, Fault, directives
 from waystation.rehearsal.provider_headers import key_of, provider_headers
 from waystation.rehearsal.reading import chat as read_chat
+from waystation.rehearsal.reading import converse as read_converse
 from waystation.rehearsal.reading import generate as read_generate
 from waystation.rehearsal.reading import messages as read_messages
 from waystation.rehearsal.reading import responses as read_responses
 from waystation.rehearsal.script import Facts, Prompter, Script, Step
+from waystation.rehearsal.sigv4 import refuse_signature
 from waystation.rehearsal.speaking import speak_body, speak_events
 from waystation.rehearsal.speaking.events import Event
 from waystation.rehearsal.tokens import PromptCache, limited, prompt_tokens, said_tokens
+from waystation.rehearsal.vendor import Vendor, vendor_of
 
 _COUNTS_WRITES = re.compile(r"^gpt-(?:5\.(?:[6-9]|\d\d)|[6-9])")
 """OpenAI reports (and bills) cache writes from GPT-5.6 on."""
@@ -57,6 +60,7 @@ class Rehearsal:
     ) -> None:
         self.prompter = Prompter(script)
         self._keys = frozenset(script.keys) if script.keys is not None else None
+        self._aws = dict(script.aws)
         self._clock = clock
         self._keyless = keyless
         self._cache = PromptCache(clock)
@@ -70,16 +74,18 @@ class Rehearsal:
         number = self._count
         place = find(request)
         if place is None:
-            surface = surface_of(request.path)
-            if surface is None:
+            vendor = vendor_at(request.path)
+            if vendor is None:
                 plain = [(b"content-type", b"text/plain; charset=utf-8")]
                 return Reply.whole(404, plain, b"Nothing is rehearsed at this address.\n")
-            missing = refusals.rejection(surface, 404, f"Not Found: {request.path}")
-            return self._refuse(request, surface, missing, number)
-        key = key_of(request, place.surface)
+            missing = refusals.rejection(vendor, 404, f"Not Found: {request.path}")
+            return self._refuse(request, vendor, missing, number)
+        key = key_of(request, place.vendor)
         try:
             if not self._lets_in(key):
-                raise refuse_key(place.surface, key)
+                raise refuse_key(place.vendor, key)
+            if place.vendor is Vendor.BEDROCK:
+                self._check_signature(request)
             return self._serve(request, place, key or "", number)
         except Rejection as rejected:
             refused = rejected
@@ -87,23 +93,29 @@ class Rehearsal:
             # The readers take a body's shape on trust, as it is nearly always right: what trips them is a field
             # of another type than the API has.
             _log.debug("misshapen request", exc_info=odd)
-            refused = refusals.rejection(place.surface, 400, _MISSHAPEN)
-        return self._refuse(request, place.surface, refused, number, listed=streams_array(request, place))
+            refused = refusals.rejection(place.vendor, 400, _MISSHAPEN)
+        return self._refuse(request, place.vendor, refused, number, listed=streams_array(request, place))
 
     def _lets_in(self, key: str | None) -> bool:
         if not key:
             return self._keyless
         return self._keys is None or key in self._keys
 
+    def _check_signature(self, request: Request) -> None:
+        """Of a request with AWS credentials: its shape always, its truth where the script names the secret."""
+        refused = refuse_signature(request, self._aws, self._clock())
+        if refused is not None:
+            raise refused
+
     def _serve(self, request: Request, place: Place, key: str, number: int) -> Reply:
         ask, body, model = None, {}, place.model
         if place.operation is not Operation.LIST_MODELS:
-            body = decoded(request, place.surface)
+            body = decoded(request, place.vendor)
             model = model or str(body.get("model", ""))
         if place.operation in (Operation.GENERATE, Operation.COUNT_TOKENS):
             ask = self._ask(place, body)
         step, faults = self._staged(Facts(place.operation, place.wire, model, key, ask))
-        wire = place.wire or _ANY_WIRE[place.surface]
+        wire = place.wire or _ANY_WIRE[place.vendor]
         streams = ask is not None and ask.stream
         refusing = next(
             (f for f in faults if f.kind == "status" or (f.kind == "error" and not streams)), None
@@ -111,7 +123,7 @@ class Rehearsal:
         if refusing is not None:
             refused = spoiling.refusal_of(refusing, wire)
             listed = streams_array(request, place)
-            reply = self._refuse(request, place.surface, refused, number, listed=listed)
+            reply = self._refuse(request, place.vendor, refused, number, listed=listed)
         elif ask is not None and place.operation is Operation.GENERATE:
             reply = self._generate(request, place, ask, key, step, faults, number)
         else:
@@ -130,6 +142,10 @@ class Rehearsal:
             return read_chat.read(body)
         if place.wire is Wire.RESPONSES:
             return read_responses.read(body, self._earlier(body))
+        if place.wire is Wire.CONVERSE:
+            if place.operation is Operation.COUNT_TOKENS:
+                body = read_converse.counted(body)
+            return read_converse.read(body, place.model, stream=place.verb == "converse-stream")
         counted = body.get("generateContentRequest")
         inner = counted if place.operation is Operation.COUNT_TOKENS and isinstance(counted, dict) else body
         return read_generate.read(inner, place.model, stream=place.verb == "streamGenerateContent")
@@ -161,8 +177,8 @@ class Rehearsal:
                 directed = directives(facts.ask)
             except BadFault as bad:
                 message = f"[rehearsal] {bad}"
-                surface = facts.ask.wire.surface
-                raise refusals.rejection(surface, 400, message) from None
+                vendor = vendor_of(facts.ask.wire)
+                raise refusals.rejection(vendor, 400, message) from None
             if directed:
                 count = self._counted(facts.key, facts.ask)
                 faults += [f for f in directed if _is_due(f, count)]
@@ -197,9 +213,11 @@ class Rehearsal:
         sse = wants_sse(request)
         events = _begun(speak_events(ask, said, Ids(seed), now, sse=sse))
         kind = b"text/event-stream; charset=utf-8"
-        if place.surface is Surface.GEMINI:
+        if place.vendor is Vendor.GEMINI:
             kind = b"text/event-stream" if sse else b"application/json; charset=UTF-8"
-        headers = [*self._headers(request, place.surface, kind, number), (b"cache-control", b"no-cache")]
+        elif place.vendor is Vendor.BEDROCK:
+            kind = b"application/vnd.amazon.eventstream"
+        headers = [*self._headers(request, place.vendor, kind, number), (b"cache-control", b"no-cache")]
         return Reply(200, headers, spoiling.spoil_events(events, ask.wire, faults), Framing.CHUNKED)
 
     def _answer(self, ask: Ask, key: str, step: Step | None, faults: Sequence[Fault]) -> Answer:
@@ -218,7 +236,7 @@ class Rehearsal:
     def _usage(self, ask: Ask, key: str, said: Answer) -> Usage:
         output, reasoning = said_tokens(said)
         owner = "\n".join((key, ask.wire, ask.model)).encode()
-        if ask.wire is Wire.MESSAGES:
+        if ask.wire in (Wire.MESSAGES, Wire.CONVERSE):
             prompt = self._cache.explicit(owner, ask.parts)
         else:
             writes = bool(_COUNTS_WRITES.match(ask.model))
@@ -233,33 +251,40 @@ class Rehearsal:
             self._responses.popitem(last=False)
 
     def _headers(
-        self, request: Request, surface: Surface, kind: bytes, number: int
+        self, request: Request, vendor: Vendor, kind: bytes, number: int
     ) -> list[tuple[bytes, bytes]]:
-        return [(b"content-type", kind), *provider_headers(request, surface, number, self._clock())]
+        return [(b"content-type", kind), *provider_headers(request, vendor, number, self._clock())]
 
     def _whole(
         self, request: Request, place: Place, body: Json, faults: Sequence[Fault], number: int
     ) -> Reply:
         kind = b"application/json"
-        if place.surface is Surface.GEMINI:
+        if place.vendor is Vendor.GEMINI:
             kind = b"application/json; charset=UTF-8"
         encoded = msgspec.json.encode(body)
-        reply = Reply.whole(200, self._headers(request, place.surface, kind, number), encoded)
+        reply = Reply.whole(200, self._headers(request, place.vendor, kind, number), encoded)
         if faults:
-            spoiling.spoil_whole(reply, encoded, place.wire or _ANY_WIRE[place.surface], faults)
+            spoiling.spoil_whole(reply, encoded, place.wire or _ANY_WIRE[place.vendor], faults)
         return reply
 
     def _refuse(
-        self, request: Request, surface: Surface, refused: Rejection, number: int, *, listed: bool = False
+        self, request: Request, vendor: Vendor, refused: Rejection, number: int, *, listed: bool = False
     ) -> Reply:
-        headers = self._headers(request, surface, b"application/json", number)
+        headers = self._headers(request, vendor, b"application/json", number)
         headers += [(k.encode(), v.encode()) for k, v in refused.headers]
+        if vendor is Vendor.BEDROCK:
+            headers.append((b"x-amzn-errortype", f"{refused.kind}:http://rehearsal/".encode()))
         ident = next((v.decode() for k, v in headers if k == b"request-id"), "")
-        body: Any = refusals.body(surface, refused, ident)
+        body: Any = refusals.body(vendor, refused, ident)
         return Reply.whole(refused.status, headers, msgspec.json.encode([body] if listed else body))
 
 
-_ANY_WIRE = {Surface.ANTHROPIC: Wire.MESSAGES, Surface.OPENAI: Wire.CHAT, Surface.GEMINI: Wire.GENERATE}
+_ANY_WIRE = {
+    Vendor.ANTHROPIC: Wire.MESSAGES,
+    Vendor.OPENAI: Wire.CHAT,
+    Vendor.GEMINI: Wire.GENERATE,
+    Vendor.BEDROCK: Wire.CONVERSE,
+}
 
 
 def _begun(events: Iterator[Event]) -> Iterator[Event]:
@@ -278,14 +303,16 @@ def _looked_up(request: Request, place: Place, body: Json, ask: Ask | None) -> J
     if ask is not None:
         return _counted(place, prompt_tokens(ask.parts))
     if place.operation is Operation.EMBED:
-        if place.surface is Surface.GEMINI:
+        if place.vendor is Vendor.GEMINI:
             batch = place.verb == "batchEmbedContents"
             return embeddings.gemini_batch(body) if batch else embeddings.gemini(body)
         return embeddings.openai(body)
-    return catalogue.listed(place.surface, place.model, {k: v[0] for k, v in request.query.items()})
+    return catalogue.listed(place.vendor, place.model, {k: v[0] for k, v in request.query.items()})
 
 
 def _counted(place: Place, count: int) -> Json:
+    if place.wire is Wire.CONVERSE:
+        return {"inputTokens": count}
     if place.wire is Wire.MESSAGES:
         return {"input_tokens": count}
     if place.wire is Wire.RESPONSES:

@@ -5,32 +5,33 @@ from __future__ import annotations
 import hashlib
 import time
 
-from waystation.model import Surface
 from waystation.rehearsal.exchange import Request
+from waystation.rehearsal.sigv4 import access_key
+from waystation.rehearsal.vendor import Vendor
 
 _LIMIT = 4000
 _TOKEN_LIMIT = 2_000_000
 
 
-def key_of(request: Request, surface: Surface) -> str | None:
+def key_of(request: Request, vendor: Vendor) -> str | None:
     """The key, from where this provider looks for it."""
     bearer = request.header("authorization") or ""
     token = bearer[7:].strip() if bearer[:7].lower() == "bearer " else ""
-    if surface is Surface.ANTHROPIC:
+    if vendor is Vendor.ANTHROPIC:
         return request.header("x-api-key") or token
-    if surface is Surface.GEMINI:
+    if vendor is Vendor.BEDROCK:
+        return token or access_key(bearer)
+    if vendor is Vendor.GEMINI:
         return request.header("x-goog-api-key") or (request.query.get("key") or [""])[0] or token
     return token or request.header("api-key")
 
 
-def provider_headers(
-    request: Request, surface: Surface, number: int, now: float
-) -> list[tuple[bytes, bytes]]:
+def provider_headers(request: Request, vendor: Vendor, number: int, now: float) -> list[tuple[bytes, bytes]]:
     """`number` counts the server's requests: ids are unique where bodies repeat. `now` in Unix seconds."""
     ident = hashlib.blake2b(f"{number} {now}".encode(), digest_size=12).hexdigest()
     left = str(max(_LIMIT - number % _LIMIT, 1)).encode()
     tokens_left = str(max(_TOKEN_LIMIT - len(request.body) // 4, 0)).encode()
-    if surface is Surface.ANTHROPIC:
+    if vendor is Vendor.ANTHROPIC:
         reset = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now + 60)).encode()
         return [
             (b"request-id", b"req_01" + ident.encode()),
@@ -42,7 +43,10 @@ def provider_headers(
             (b"anthropic-ratelimit-tokens-remaining", tokens_left),
             (b"anthropic-ratelimit-tokens-reset", reset),
         ]
-    if surface is Surface.GEMINI:
+    if vendor is Vendor.BEDROCK:
+        grouped = f"{ident[:8]}-{ident[8:12]}-4{ident[13:16]}-8{ident[17:20]}-{ident[20:]}{ident[:8]}"
+        return [(b"x-amzn-requestid", grouped.encode())]
+    if vendor is Vendor.GEMINI:
         return [
             (b"vary", b"Origin, X-Origin, Referer"),
             (b"server-timing", b"gfet4t7; dur=12"),

@@ -6,9 +6,10 @@ from typing import Any
 
 import msgspec
 
-from waystation.model import Surface, Wire
+from waystation.model import Wire
 from waystation.rehearsal.ask import Json, Rejection
-from waystation.rehearsal.speaking.events import Event, Role, crlf, named, unnamed
+from waystation.rehearsal.speaking.events import Event, Role, amazon_exception, crlf, named, unnamed
+from waystation.rehearsal.vendor import Vendor
 
 _ANTHROPIC_KINDS = {
     400: "invalid_request_error",
@@ -44,6 +45,17 @@ _GOOGLE_KINDS = {
     503: "UNAVAILABLE",
     504: "DEADLINE_EXCEEDED",
 }
+_AMAZON_KINDS = {
+    400: "ValidationException",
+    401: "UnrecognizedClientException",
+    403: "AccessDeniedException",
+    404: "ResourceNotFoundException",
+    408: "ModelTimeoutException",
+    424: "ModelErrorException",
+    429: "ThrottlingException",
+    500: "InternalServerException",
+    503: "ServiceUnavailableException",
+}
 _MESSAGES = {
     400: "The request is invalid.",
     401: "The API key is invalid.",
@@ -60,28 +72,33 @@ _MESSAGES = {
 
 
 def rejection(
-    surface: Surface, status: int, message: str = "", kind: str = "", code: str | None = None
+    vendor: Vendor, status: int, message: str = "", kind: str = "", code: str | None = None
 ) -> Rejection:
     """A refusal with this status, in the provider's own words for it unless others are given."""
     text = message or _MESSAGES.get(status, "The request failed.") + (" (rehearsed)" if status != 529 else "")
-    if surface is Surface.ANTHROPIC:
+    if vendor is Vendor.ANTHROPIC:
         fallback = "api_error" if status >= 500 else "invalid_request_error"
         return Rejection(status, text, kind=kind or _ANTHROPIC_KINDS.get(status, fallback))
-    if surface is Surface.GEMINI:
+    if vendor is Vendor.BEDROCK:
+        fallback = "InternalServerException" if status >= 500 else "ValidationException"
+        return Rejection(status, text, kind=kind or _AMAZON_KINDS.get(status, fallback))
+    if vendor is Vendor.GEMINI:
         return Rejection(status, text, kind=kind or _GOOGLE_KINDS.get(status, "UNKNOWN"))
     known = _OPENAI_KINDS.get(status, ("server_error" if status >= 500 else "invalid_request_error", None))
     return Rejection(status, text, kind=kind or known[0], code=code or (known[1] if not kind else None))
 
 
-def body(surface: Surface, refused: Rejection, request_id: str) -> Json:
+def body(vendor: Vendor, refused: Rejection, request_id: str) -> Json:
     """The error body that goes with the status."""
-    if surface is Surface.ANTHROPIC:
+    if vendor is Vendor.ANTHROPIC:
         return {
             "type": "error",
             "error": {"type": refused.kind, "message": refused.message},
             "request_id": request_id,
         }
-    if surface is Surface.GEMINI:
+    if vendor is Vendor.BEDROCK:
+        return {"message": refused.message}
+    if vendor is Vendor.GEMINI:
         return {"error": {"code": refused.status, "message": refused.message, "status": refused.kind}}
     return {"error": openai_error(refused)}
 
@@ -100,8 +117,11 @@ def in_stream(wire: Wire, refused: Rejection, sequence_number: int = 0) -> Event
         said["type"] = "error"
         said["code"] = refused.code or refused.kind
         return named(Role.TERMINAL, said)
+    if wire is Wire.CONVERSE:
+        name = "ModelStreamErrorException" if refused.kind == "ModelErrorException" else refused.kind
+        return amazon_exception(Role.TERMINAL, name[:1].lower() + name[1:], {"message": refused.message})
     if wire is Wire.GENERATE:
-        return crlf(Role.TERMINAL, body(Surface.GEMINI, refused, ""))
+        return crlf(Role.TERMINAL, body(Vendor.GEMINI, refused, ""))
     return unnamed(Role.TERMINAL, {"error": openai_error(refused)})
 
 

@@ -96,7 +96,9 @@ class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     steps: tuple[Step, ...] = ()
     keys: tuple[str, ...] | None = None
-    """API keys to accept; without it any key that is not empty is."""
+    """API keys to accept; without it any key that is not empty is. Of AWS credentials, the access key."""
+    aws: dict[str, str] = {}
+    """Secrets by access key: signatures made with these are recomputed, those of others only looked at."""
 
 
 class Facts(msgspec.Struct, frozen=True):

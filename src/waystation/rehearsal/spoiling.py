@@ -15,6 +15,8 @@ from waystation.rehearsal.ask import Rejection
 from waystation.rehearsal.exchange import Break, Framing, Move, Pause, Reply
 from waystation.rehearsal.faults import Fault
 from waystation.rehearsal.speaking.events import Event, Role
+from waystation.rehearsal.vendor import vendor_of
+from waystation.wire import eventstream
 
 _CONTENT_BEFORE = 3
 _HTML = (
@@ -30,7 +32,7 @@ def refusal_of(fault: Fault, wire: Wire) -> Rejection:
     overloaded = 529 if wire is Wire.MESSAGES else 503
     status = fault.status or fault.whole("status", overloaded)
     refused = refusals.rejection(
-        wire.surface, status, fault.text("message"), fault.text("type"), fault.text("code") or None
+        vendor_of(wire), status, fault.text("message"), fault.text("type"), fault.text("code") or None
     )
     headers = [("retry-after", fault.text("retry-after"))] if "retry-after" in fault.options else []
     if "header" in fault.options:
@@ -76,7 +78,7 @@ def spoil_events(events: Iterator[Event], wire: Wire, faults: Sequence[Fault]) -
             case "malformed":
                 items = _inserted(items, fault, _malformed(wire))
             case "comments":
-                items = _commented(items)
+                items = _commented(items) if wire is not Wire.CONVERSE else items
             case "stall":
                 items = _inserted(items, fault, Pause(fault.number("seconds", 30)))
             case "reset" if fault.text("at", "start") != "start":
@@ -164,6 +166,8 @@ def _interrupted(items: Iterator[Item], fault: Fault, wire: Wire) -> Iterator[It
 
 
 def _malformed(wire: Wire) -> bytes:
+    if wire is Wire.CONVERSE:
+        return eventstream.event("contentBlockDelta", b'{"rehearsed": "this JSON never ends')
     name = {
         Wire.MESSAGES: b"event: content_block_delta\n",
         Wire.RESPONSES: b"event: response.output_text.delta\n",

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from waystation.model import Wire
 from waystation.rehearsal.answer import Answer, Ids
 from waystation.rehearsal.ask import Ask, Json
-from waystation.rehearsal.speaking import chat, generate, messages, responses
+from waystation.rehearsal.speaking import chat, converse, generate, messages, responses
 from waystation.rehearsal.speaking.events import Event
 
 
@@ -20,6 +20,8 @@ def speak_body(ask: Ask, answer: Answer, ids: Ids, now: int) -> Json:
             return responses.body(ask, answer, ids, now)
         case Wire.CHAT:
             return chat.body(ask, answer, ids, now)
+        case Wire.CONVERSE:
+            return converse.body(ask, answer, ids)
         case _:
             return generate.body(ask, answer, ids)
 
@@ -33,5 +35,7 @@ def speak_events(ask: Ask, answer: Answer, ids: Ids, now: int, *, sse: bool = Tr
             return responses.events(ask, answer, ids, now)
         case Wire.CHAT:
             return chat.events(ask, answer, ids, now)
+        case Wire.CONVERSE:
+            return converse.events(ask, answer, ids)
         case _:
             return generate.events(ask, answer, ids) if sse else generate.array(ask, answer, ids)

@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 
+from waystation.wire import eventstream
+
 _encode = msgspec.json.Encoder().encode
 
 
@@ -39,3 +41,13 @@ def unnamed(role: Role, body: Any) -> Event:
 def crlf(role: Role, body: Any) -> Event:
     """A `data:` line with CR LF line ends (Gemini)."""
     return Event(role, b"data: %b\r\n\r\n" % _encode(body))
+
+
+def amazon(role: Role, name: str, body: dict[str, Any]) -> Event:
+    """A frame of Amazon's binary event stream (Bedrock)."""
+    return Event(role, eventstream.event(name, _encode(body)))
+
+
+def amazon_exception(role: Role, name: str, body: dict[str, Any]) -> Event:
+    """The frame that ends such a stream with an error."""
+    return Event(role, eventstream.exception(name, _encode(body)))
