@@ -1,5 +1,7 @@
 """All pairs of protocols, and what a provider of each would answer."""
 
+from typing import Literal
+
 from waystation.model import Capabilities, Wire
 from waystation.wire.canonical import Conversation, Reply
 from waystation.wire.codecs import AnswerHead, Target, codec_for
@@ -26,7 +28,8 @@ MODELS = {
 
 
 def target_of(wire: Wire, provider: str = "there") -> Target:
-    return Target(wire, provider, MODELS[wire], Capabilities(max_output=64_000))
+    thinking: Literal["budget"] | None = "budget" if wire in (Wire.MESSAGES, Wire.CONVERSE) else None
+    return Target(wire, provider, MODELS[wire], Capabilities(max_output=64_000, thinking=thinking))
 
 
 def head_of(conversation: Conversation) -> AnswerHead:
