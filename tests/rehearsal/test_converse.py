@@ -162,8 +162,8 @@ def _signed(body: bytes, **change: Any) -> tuple[int, str]:
     account = open_aws("aws:env", change.pop("region", "eu-central-1"), env)
     target = b"/bedrock/model/eu.anthropic.claude-x-v1%3A0/converse"
     now = change.pop("signed_at", NOON)
-    lines = account.sign("POST", "http", b"127.0.0.1:80", target, body, now)
-    headers = [(b"host", b"127.0.0.1:80"), *lines]
+    host = (b"host", b"127.0.0.1:80")
+    headers = [host, *account.sign(b"POST", target, [host], body, now)]
     headers = [(name, change.get(name.decode().replace("-", "_"), value)) for name, value in headers]
     sent = change.get("sent", body)
     provider = Rehearsal(Script(aws={KEY: SECRET}), clock=lambda: NOON)

@@ -17,7 +17,8 @@ from waystation.vault.sigv4 import sign
 _EXAMPLE = AwsKeys("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")
 _DAY = datetime.datetime(2015, 8, 30, 12, 36, tzinfo=datetime.UTC).timestamp()
 _NOW = 1_764_000_000.0
-_HOST = b"bedrock-runtime.eu-central-1.amazonaws.com"
+_NAME = "bedrock-runtime.eu-central-1.amazonaws.com"
+_HOST = [(b"host", _NAME.encode())]
 
 
 @pytest.fixture(autouse=True)
@@ -50,16 +51,16 @@ def test_the_examples_that_amazon_publishes(method: str, signature: str) -> None
 
 def test_a_request_to_bedrock_is_signed_as_the_sdk_signs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     keys = AwsKeys("AKIDEXAMPLE", "secret", "a-session-token")
-    url = f"https://{_HOST.decode()}/model/arn%3Aaws%3Abedrock%3A%3A1%3Ainference-profile%2Feu.a-v1%3A0/converse"
+    url = f"https://{_NAME}/model/arn%3Aaws%3Abedrock%3A%3A1%3Ainference-profile%2Feu.a-v1%3A0/converse"
     moment = datetime.datetime.fromtimestamp(_NOW, datetime.UTC)
     monkeypatch.setattr(auth, "get_current_datetime", lambda *_: moment)
-    request = awsrequest.AWSRequest("POST", url, {"host": _HOST.decode()}, b'{"messages":[]}')
+    request = awsrequest.AWSRequest("POST", url, {"host": _NAME}, b'{"messages":[]}')
     auth.SigV4Auth(keys, "bedrock", "eu-central-1").add_auth(request)
     ours = dict(
         sign(
             "POST",
             url,
-            {"host": _HOST.decode()},
+            {"host": _NAME},
             b'{"messages":[]}',
             keys,
             "eu-central-1",
@@ -76,7 +77,7 @@ def test_credentials_from_the_environment() -> None:
     env |= {"LAB_SECRET_ACCESS_KEY": "s2", "LAB_SESSION_TOKEN": "t2"}
     for reference, access, token in (("aws:env", "AKIA1", None), ("aws:env/LAB", "AKIA2", b"t2")):
         account = open_aws(reference, "eu-central-1", env)
-        headers = dict(account.sign("POST", "https", _HOST, b"/model/m/converse", b"{}", _NOW))
+        headers = dict(account.sign(b"POST", b"/model/m/converse", _HOST, b"{}", _NOW))
         assert f"Credential={access}/".encode() in headers[b"authorization"]
         assert b"/eu-central-1/bedrock/aws4_request" in headers[b"authorization"]
         assert headers.get(b"x-amz-security-token") == token
@@ -84,17 +85,19 @@ def test_credentials_from_the_environment() -> None:
 
 def test_the_signature_depends_on_all_that_it_should() -> None:
     account = open_aws("aws:env", "eu-central-1", {"AWS_ACCESS_KEY_ID": "A", "AWS_SECRET_ACCESS_KEY": "s"})
-    base = ("POST", "https", _HOST, b"/model/m/converse", b"{}", _NOW)
+    base = (b"POST", b"/model/m/converse", _HOST, b"{}", _NOW)
     other = (
-        ("GET", *base[1:]),
-        (*base[:2], b"another", *base[3:]),
-        (*base[:3], b"/model/n/converse", *base[4:]),
-        (*base[:3], b"/model/m/converse?x=1", *base[4:]),
-        (*base[:4], b"[]", _NOW),
-        (*base[:5], _NOW + 60),
+        (b"GET", *base[1:]),
+        (b"POST", b"/model/n/converse", *base[2:]),
+        (b"POST", b"/model/m/converse?x=1", *base[2:]),
+        (*base[:2], [(b"host", b"another")], *base[3:]),
+        (*base[:3], b"[]", _NOW),
+        (*base[:4], _NOW + 60),
     )
     made = {dict(account.sign(*call))[b"authorization"] for call in (base, *other)}
     assert len(made) == 7
+    same = (*base[:2], [*_HOST, (b"user-agent", b"x"), (b"content-length", b"2")], *base[3:])
+    assert account.sign(*same) == account.sign(*base)
 
 
 def test_credentials_from_a_profile(tmp_path: Path) -> None:
@@ -104,7 +107,7 @@ def test_credentials_from_a_profile(tmp_path: Path) -> None:
     )
     for reference, access in (("aws:default", b"AKIADEFAULT"), ("aws:profile/team", b"AKIATEAM")):
         account = open_aws(reference, "us-east-1", {})
-        headers = dict(account.sign("POST", "https", _HOST, b"/", b"", _NOW))
+        headers = dict(account.sign(b"POST", b"/", _HOST, b"", _NOW))
         assert b"Credential=" + access + b"/" in headers[b"authorization"]
 
 
@@ -124,7 +127,7 @@ def test_keys_that_run_out_are_renewed_outside_the_hot_path(tmp_path: Path) -> N
     account = open_aws("aws:profile/short", "us-east-1", {})
 
     def access() -> bytes:
-        return dict(account.sign("POST", "https", _HOST, b"/", b"", _NOW))[b"authorization"].split(b"/")[0]
+        return dict(account.sign(b"POST", b"/", _HOST, b"", _NOW))[b"authorization"].split(b"/")[0]
 
     first = access()
     runs = counter.read_text()

@@ -7,7 +7,7 @@ process to ask); `aws:env` the three variables AWS_ACCESS_KEY_ID, AWS_SECRET_ACC
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from waystation.vault.aws_keys import AwsKeys
@@ -69,19 +69,25 @@ class AwsAccount:
             self._failing = False
 
     def sign(
-        self, method: str, scheme: str, authority: bytes, target: bytes, body: bytes, now: float
+        self,
+        method: bytes,
+        target: bytes,
+        headers: Sequence[tuple[bytes, bytes]],
+        body: bytes,
+        now: float,
     ) -> list[tuple[bytes, bytes]]:
-        """The header lines that authenticate one request to Bedrock: `authorization`, `x-amz-date` and, with
-        temporary keys, `x-amz-security-token`. `authority` is the value of the `host` header and `target` the
-        path and query, both as they are sent. `now` in Unix seconds. Does not block.
+        """The headers to add to one request to Bedrock: `authorization`, `x-amz-date` and, with temporary keys,
+        `x-amz-security-token`. `target` is path and query as they are sent; of `headers`, `host` is signed, and
+        the others are left to whoever is on the way. `now` in Unix seconds. Does not block.
 
         Raises SecretUnavailable if nothing was ever loaded.
         """
         if self._keys is None or self._sign is None:
             raise SecretUnavailable(f"{self.reference}: not loaded")
-        host = authority.decode("ascii")
-        url = f"{scheme}://{host}{target.decode('ascii')}"
-        return self._sign(method, url, {"host": host}, body, self._keys, self.region, SERVICE, now)
+        host = next((value for name, value in headers if name == b"host"), b"").decode("latin-1")
+        url = f"https://{host}{target.decode('ascii')}"  # the scheme is no part of what is signed
+        verb = method.decode("ascii")
+        return self._sign(verb, url, {"host": host}, body, self._keys, self.region, SERVICE, now)
 
     def _from_environment(self, prefix: str) -> AwsKeys:
         access, secret = (

@@ -1,6 +1,6 @@
 """Signing requests to AWS (Signature Version 4), by botocore's own signer.
 
-https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html. About 0.2 ms for a request of 30 KB, most
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html. About 0.1 ms for a request of 30 KB, most
 of it botocore's; no I/O. Import this module only where there is something to sign: botocore takes a tenth of a
 second and more to load.
 """
