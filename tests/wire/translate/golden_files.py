@@ -88,7 +88,7 @@ def provider_request(source: Wire, target: Wire) -> bytes:
 
 def provider_stream(target: Wire) -> bytes:
     """The answer as it comes: a few letters at a time."""
-    head = AnswerHead("up_1", 1_795_516_560, MODELS[target], conversation())
+    head = AnswerHead("up_1", 1_795_516_560, MODELS[target], thinking_aloud())
     return (
         codec_for(target)
         .writer(head)
