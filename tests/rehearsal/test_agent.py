@@ -7,12 +7,25 @@ import jsonschema
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.rehearsal.asking import FIXTURES, SCHEMA, WIRES, Got, ask, body, headers, provider, send, send_raw
+from tests.rehearsal.asking import (
+    FIXTURES,
+    SCHEMA,
+    WIRES,
+    Got,
+    ask,
+    body,
+    headers,
+    provider,
+    send,
+    send_raw,
+    target,
+)
 
 from waystation.model import Wire
 from waystation.rehearsal.declared import plainest
 
 PATCH = "*** Begin Patch\n*** Add File: hello.txt\n+hi\n*** End Patch"
+UPDATE = "*** Begin Patch\n*** Update File: hello.txt\n@@\n-hi\n+hi there\n*** End Patch"
 ABSOLUTE = "/home/dev/project/hello.txt"
 
 CREATES: dict[str, tuple[str, Any]] = {
@@ -27,6 +40,28 @@ CREATES: dict[str, tuple[str, Any]] = {
     "copilot-responses": ("apply_patch", PATCH),
     "copilot-anthropic": ("create", {"path": ABSOLUTE, "file_text": "hi"}),
     "cn": ("Write", {"filepath": ABSOLUTE, "content": "hi"}),
+}
+_SED = "sed -i.rehearsal 's/hi/hi there/' hello.txt && rm hello.txt.rehearsal"
+EDITS: dict[str, tuple[str, Any]] = {
+    "claude": ("Edit", {"file_path": ABSOLUTE, "old_string": "hi", "new_string": "hi there"}),
+    "codex": ("exec_command", {"cmd": _SED}),
+    "gemini": (
+        "replace",
+        {
+            "file_path": ABSOLUTE,
+            "old_string": "hi",
+            "new_string": "hi there",
+            "instruction": "Replace hi with hi there",
+        },
+    ),
+    "opencode": ("apply_patch", {"patchText": UPDATE}),
+    "opencode-anthropic": ("edit", {"filePath": ABSOLUTE, "oldString": "hi", "newString": "hi there"}),
+    "qwen": ("edit", {"file_path": ABSOLUTE, "old_string": "hi", "new_string": "hi there"}),
+    "pi": ("edit", {"path": ABSOLUTE, "edits": [{"oldText": "hi", "newText": "hi there"}]}),
+    "copilot": ("bash", {"command": _SED, "description": "Edit hello.txt"}),
+    "copilot-responses": ("apply_patch", UPDATE),
+    "copilot-anthropic": ("edit", {"path": ABSOLUTE, "old_str": "hi", "new_str": "hi there"}),
+    "cn": ("MultiEdit", {"file_path": ABSOLUTE, "edits": [{"old_string": "hi", "new_string": "hi there"}]}),
 }
 
 
@@ -87,13 +122,20 @@ def text(wire: Wire, said: Any) -> str:
 
 
 @pytest.mark.parametrize("tool", CREATES)
-def test_each_real_tool_is_asked_to_write_by_what_it_declared(tool: str) -> None:
-    where, said = real(tool)
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [("create hello.txt containing hi", CREATES), ("replace hi with hi there in hello.txt", EDITS)],
+    ids=["create", "edit"],
+)
+def test_each_real_tool_is_asked_to_write_and_edit_by_what_it_declared(
+    tool: str, words: str, expected: dict[str, tuple[str, Any]]
+) -> None:
+    where, said = real(tool, words)
     wire = wire_of(where)
     got = send_raw(provider(), "POST", where, headers(wire), json.dumps(said).encode())
     assert got.status == 200, got.raw
-    assert calls(wire, got.json) == [CREATES[tool]]
-    name, given_input = CREATES[tool]
+    assert calls(wire, got.json) == [expected[tool]]
+    name, given_input = expected[tool]
     schema = schema_of(wire, said, name)
     if schema is not None:
         jsonschema.validate(given_input, schema)
@@ -292,6 +334,44 @@ def test_reasoning_is_only_shown_to_those_who_ask_for_it() -> None:
     ).json
     assert sealed["output"][0]["summary"] == []
     assert sealed["usage"]["output_tokens_details"]["reasoning_tokens"] > 0
+
+
+def test_open_models_show_their_reasoning_in_chat_and_openais_do_not() -> None:
+    for model, shown in (("gpt-5.4", False), ("qwen3-coder", True), ("openai/gpt-oss-120b", True)):
+        said = body(Wire.CHAT, "think. say hi", model=model)
+        message = send(provider(), Wire.CHAT, said).json["choices"][0]["message"]
+        assert ("reasoning_content" in message) == shown
+        events = send(provider(), Wire.CHAT, {**said, "stream": True}).events
+        pieces = [e["choices"][0]["delta"].get("reasoning_content", "") for e in events]
+        assert "".join(pieces) == message.get("reasoning_content", "")
+
+
+def test_gemini_3_goes_on_only_with_its_own_seals() -> None:
+    to = provider()
+    said = body(Wire.GENERATE, "run ls and then run pwd", with_tools=True)
+    raw = target(Wire.GENERATE, model="gemini-3-pro")
+    first = send_raw(to, "POST", raw, headers(Wire.GENERATE), json.dumps(said).encode()).json
+    answer_tools(Wire.GENERATE, said, first, "a.txt")
+    call = said["contents"][1]["parts"][-1]
+    seal = call["thoughtSignature"]
+
+    def again() -> Got:
+        return send_raw(to, "POST", raw, headers(Wire.GENERATE), json.dumps(said).encode())
+
+    assert again().status == 200
+    call["thoughtSignature"] = "d3JvbmcgaGFuZA=="
+    assert "Corrupted thought signature" in again().raw.decode()
+    del call["thoughtSignature"]
+    assert "missing a thought_signature" in again().raw.decode()
+    call["thoughtSignature"] = "skip_thought_signature_validator"
+    assert again().status == 200
+    call["thoughtSignature"] = seal
+    said["contents"] += [
+        {"role": "model", "parts": [{"text": "Done."}]},
+        {"role": "user", "parts": [{"text": "say hi"}]},
+    ]
+    del call["thoughtSignature"]
+    assert again().status == 200, "it asks for the seals of the current turn only"
 
 
 schemas = st.recursive(

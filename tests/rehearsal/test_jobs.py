@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from waystation.rehearsal.jobs import Job, Read, Run, Use, Write, parse
+from waystation.rehearsal.jobs import Edit, Job, Read, Run, Stage, Use, Write, parse
 from waystation.rehearsal.words import own_words, working_directory
 
 
@@ -18,6 +18,8 @@ from waystation.rehearsal.words import own_words, working_directory
         ("run the command: make test", [Run("make test")]),
         ("run `git status`, then read README.md", [Run("git status"), Read("README.md")]),
         ("read a.txt and then create b.txt containing x", [Read("a.txt"), Write("b.txt", "x")]),
+        ("replace hi with hi there in hello.txt", [Edit("hello.txt", "hi", "hi there")]),
+        ("change `x = 1` to `x = 2` in the file src/a.py", [Edit("src/a.py", "x = 1", "x = 2")]),
         ("create a.txt containing run away", [Write("a.txt", "run away")]),
         ('call lookup with {"q": "a"}', [Use("lookup", {"q": "a"})]),
         ("use the gw_lookup tool", [Use("gw_lookup", None)]),
@@ -26,6 +28,7 @@ from waystation.rehearsal.words import own_words, working_directory
         ("please read the docs", []),
         ("use pytest", []),
         ("write me a poem", []),
+        ("replace the old code with better code", []),
         ("what does this project do?", []),
         ("call lookup with {not json}", []),
     ],
@@ -39,11 +42,26 @@ def test_other_wishes_stand_beside_jobs() -> None:
         "think about the sea, then create a.txt containing one and create b.txt containing two in parallel"
     )
     assert wish.think == "the sea"
-    assert wish.parallel
-    assert wish.jobs == (Write("a.txt", "one"), Write("b.txt", "two"))
+    assert wish.stages == (Stage((Write("a.txt", "one"), Write("b.txt", "two")), parallel=True),)
     assert parse("say good day").say == "good day"
     assert parse("long 500").long == 500
     assert parse("long 9999999").long == 1_000_000
+
+
+def test_what_follows_by_then_is_another_stage() -> None:
+    wish = parse(
+        "create a.txt containing one, then replace one with two in a.txt and run ls >> b.txt in parallel, "
+        "then read a.txt"
+    )
+    assert wish.stages == (
+        Stage((Write("a.txt", "one"),)),
+        Stage((Edit("a.txt", "one", "two"), Run("ls >> b.txt")), parallel=True),
+        Stage((Read("a.txt"),)),
+    )
+    assert (
+        parse("in parallel, create a.txt containing one and create b.txt containing two").stages[0].parallel
+    )
+    assert parse("do it in parallel").stages == (Stage((), parallel=True),)
 
 
 @given(st.text(max_size=300))

@@ -13,7 +13,7 @@ import msgspec
 from waystation.rehearsal.answer import Answer, Call, Finish, Said, Text, Thinking
 from waystation.rehearsal.ask import Ask, Tool
 from waystation.rehearsal.declared import call_for, plainest
-from waystation.rehearsal.jobs import Job, Read, Run, Use, Wish, Write, parse
+from waystation.rehearsal.jobs import Edit, Job, Read, Run, Stage, Use, Wish, Write, parse
 from waystation.rehearsal.words import working_directory
 
 LABEL = "[rehearsal]"
@@ -65,24 +65,25 @@ def _json(ask: Ask, words: str) -> str:
 
 
 def _thoughts(ask: Ask, wish: Wish) -> tuple[Thinking, ...]:
-    """A model that may reason does so once a turn, before its first words or calls."""
-    if not ask.reasons or (ask.rounds and wish.think is None):
+    """A model that may reason does so once a turn, before its first words or calls; one told to think, each time."""
+    asked = wish.think is not None
+    if not (asked if ask.reasons is None else ask.reasons) or (ask.rounds and not asked):
         return ()
     about = wish.think or "what the words ask for and which declared tool does it"
     return (Thinking(f"This is a rehearsal, so I only act out thinking about {about}."),)
 
 
 def _batches(wish: Wish) -> list[tuple[Job, ...]]:
-    """Jobs one round at a time, or all in one round where the words say parallel."""
-    if not wish.parallel:
-        return [(job,) for job in wish.jobs]
-    if len(wish.jobs) > 1:
-        return [wish.jobs]
-    return (
-        [(*wish.jobs, Run("echo rehearsal two"))]
-        if wish.jobs
-        else [(Run("echo rehearsal one"), Run("echo rehearsal two"))]
-    )
+    """What is called in each round: one job, or all of a stage whose words say parallel."""
+    stages = wish.stages
+    if len(stages) == 1 and stages[0].parallel and len(stages[0].jobs) < 2:
+        first = stages[0].jobs or (Run("echo rehearsal one"),)
+        stages = (Stage((*first, Run("echo rehearsal two")), True),)
+    return [
+        batch
+        for stage in stages
+        for batch in ([stage.jobs] if stage.parallel else [(j,) for j in stage.jobs])
+    ]
 
 
 def _work(ask: Ask, wish: Wish, batch: tuple[Job, ...]) -> Answer:
@@ -138,6 +139,8 @@ def _describe(job: Job) -> str:
     match job:
         case Write(path, _):
             return f"create {path}"
+        case Edit(path, old, new):
+            return f"replace {_quote(old)} with {_quote(new)} in {path}"
         case Run(command):
             return f"run {_quote(command)}"
         case Read(path):

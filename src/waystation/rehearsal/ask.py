@@ -58,8 +58,8 @@ class Ask(msgspec.Struct):
     """The rendered prompt, in the order that the provider caches it."""
     max_output: int | None = None
     stop: tuple[str, ...] = ()
-    reasons: bool = False
-    """The request lets the model reason."""
+    reasons: bool | None = False
+    """The request lets the model reason; None where it does not say, of models that may without being asked."""
     shows_reasoning: bool = False
     """The request wants to see (a summary of) the reasoning."""
     schema: Json | None = None

@@ -9,9 +9,10 @@ from typing import Any
 
 from waystation.rehearsal.answer import Call
 from waystation.rehearsal.ask import Json, Tool
-from waystation.rehearsal.jobs import Job, Read, Run, Use, Write
+from waystation.rehearsal.jobs import Edit, Job, Read, Run, Use, Write
 
 _WRITERS = ("write", "writefile", "createfile", "filewrite", "create", "savefile")
+_EDITORS = ("edit", "editfile", "replace", "strreplace", "searchreplace", "fileedit", "multiedit")
 _SHELLS = (
     "bash", "shell", "execcommand", "runshellcommand", "shellcommand", "runcommand", "executecommand",
     "terminal", "runinterminal", "execute", "exec", "powershell",
@@ -30,6 +31,8 @@ _PATH_NAMES = (
     "file",
 )
 _CONTENT_NAMES = ("content", "contents", "text", "file_text", "fileText", "file_content")
+_OLD_NAMES = ("old_string", "oldString", "old_str", "oldText", "old_text", "search")
+_NEW_NAMES = ("new_string", "newString", "new_str", "newText", "new_text", "replace")
 _COMMAND_NAMES = ("command", "cmd", "script", "input")
 _PATCH_NAMES = ("patchText", "patch", "input", "patch_text")
 
@@ -47,13 +50,18 @@ def call_for(job: Job, tools: tuple[Tool, ...], directory: str | None) -> Call |
     if isinstance(job, Run):
         return _run(job.command, f"Run {job.command}", tools)
     if isinstance(job, Read):
-        return _file_call(_READERS, job.path, None, tools, directory) or _run(
+        return _file_call(_READERS, job.path, {}, f"Read {job.path}", tools, directory) or _run(
             f"cat {shlex.quote(job.path)}", f"Read {job.path}", tools
         )
+    if isinstance(job, Edit):
+        about = f"Edit {job.path}"
+        hunk = f"*** Update File: {job.path}\n@@\n{_signed('-', job.old)}{_signed('+', job.new)}"
+        return _edit(job, tools, directory) or _patch(hunk, about, tools) or _run(_sed(job), about, tools)
+    about = f"Write {job.path}"
     return (
-        _file_call(_WRITERS, job.path, job.content, tools, directory)
-        or _patch(job, tools)
-        or _run(_printf(job), f"Write {job.path}", tools)
+        _file_call(_WRITERS, job.path, {_CONTENT_NAMES: job.content}, about, tools, directory)
+        or _patch(f"*** Add File: {job.path}\n{_signed('+', job.content)}", about, tools)
+        or _run(_printf(job), about, tools)
     )
 
 
@@ -66,8 +74,8 @@ def _named(names: tuple[str, ...], tools: tuple[Tool, ...]) -> list[Tool]:
     return sorted((t for t in tools if _plain(t.name) in names), key=lambda t: names.index(_plain(t.name)))
 
 
-def _property(tool: Tool, names: tuple[str, ...]) -> str | None:
-    return next((n for n in names if n in tool.properties), None)
+def _property(properties: Json, names: tuple[str, ...]) -> str | None:
+    return next((n for n in names if n in properties), None)
 
 
 def _call(tool: Tool, given: Json, about: str) -> Call:
@@ -76,47 +84,77 @@ def _call(tool: Tool, given: Json, about: str) -> Call:
     for name in tool.schema.get("required") or ():
         if name not in filled:
             spec = tool.properties.get(name, {})
-            is_words = name in ("description", "explanation", "justification", "summary")
+            is_words = name in ("description", "instruction", "explanation", "justification", "summary")
             filled[name] = about[:80] if is_words else plainest(spec)
     return Call(tool.name, filled, tool.namespace)
 
 
 def _file_call(
-    names: tuple[str, ...], path: str, content: str | None, tools: tuple[Tool, ...], directory: str | None
+    names: tuple[str, ...],
+    path: str,
+    given: dict[tuple[str, ...], str],
+    about: str,
+    tools: tuple[Tool, ...],
+    directory: str | None,
 ) -> Call | None:
+    """A call of one of these tools on the file. `given` is what else it must take, by the names that may have."""
     for tool in _named(names, tools):
-        where = _property(tool, _PATH_NAMES)
-        what = _property(tool, _CONTENT_NAMES) if content is not None else None
-        if where is None or (content is not None and what is None):
+        where = _property(tool.properties, _PATH_NAMES)
+        more = _filled(tool.properties, given)
+        if where is None or more is None:
             continue
-        says = f"{tool.properties[where].get('description', '')} {tool.description}" if where else ""
+        says = f"{tool.properties[where].get('description', '')} {tool.description}"
         target = path
         if not posixpath.isabs(path) and (directory is not None or _WANTS_ABSOLUTE.search(says)):
             if directory is None:
                 continue
             target = posixpath.join(directory, path)
-        given: Json = {where: target}
-        if what is not None:
-            given[what] = content
-        return _call(tool, given, f"Write {path}" if content is not None else f"Read {path}")
+        return _call(tool, {where: target, **more}, about)
     return None
 
 
-def _patch(job: Write, tools: tuple[Tool, ...]) -> Call | None:
-    lines = "".join(f"+{line}\n" for line in job.content.split("\n"))
-    patch = f"*** Begin Patch\n*** Add File: {job.path}\n{lines}*** End Patch"
+def _filled(properties: Json, given: dict[tuple[str, ...], str]) -> Json | None:
+    """The values under the names that these properties have; None if one has no place.
+
+    A list of objects that have places for all of them takes them as its one item (pi's and cn's edits).
+    """
+    named = {_property(properties, names): value for names, value in given.items()}
+    if None not in named:
+        return {name: value for name, value in named.items() if name is not None}
+    for name, spec in properties.items():
+        items = spec.get("items") if isinstance(spec, dict) else None
+        inner = items.get("properties") if isinstance(items, dict) else None
+        filled = _filled(inner, given) if isinstance(inner, dict) else None
+        if filled is not None:
+            return {name: [filled]}
+    return None
+
+
+def _edit(job: Edit, tools: tuple[Tool, ...], directory: str | None) -> Call | None:
+    given: dict[tuple[str, ...], str] = {_OLD_NAMES: job.old, _NEW_NAMES: job.new}
+    about = f"Replace {job.old} with {job.new}"
+    return _file_call(_EDITORS, job.path, given, about, tools, directory)
+
+
+def _signed(sign: str, text: str) -> str:
+    """The lines of a patch."""
+    return "".join(f"{sign}{line}\n" for line in text.split("\n"))
+
+
+def _patch(section: str, about: str, tools: tuple[Tool, ...]) -> Call | None:
+    patch = f"*** Begin Patch\n{section}*** End Patch"
     for tool in _named(_PATCHERS, tools):
         if tool.freeform:
             return Call(tool.name, patch, tool.namespace)
-        name = _property(tool, _PATCH_NAMES)
+        name = _property(tool.properties, _PATCH_NAMES)
         if name is not None:
-            return _call(tool, {name: patch}, f"Write {job.path}")
+            return _call(tool, {name: patch}, about)
     return None
 
 
 def _run(command: str, about: str, tools: tuple[Tool, ...]) -> Call | None:
     for tool in _named(_SHELLS, tools):
-        name = _property(tool, _COMMAND_NAMES)
+        name = _property(tool.properties, _COMMAND_NAMES)
         if name is None:
             continue
         takes = tool.properties[name].get("type")
@@ -127,6 +165,13 @@ def _run(command: str, about: str, tools: tuple[Tool, ...]) -> Call | None:
 
 def _printf(job: Write) -> str:
     return f"printf '%s\\n' {shlex.quote(job.content)} > {shlex.quote(job.path)}"
+
+
+def _sed(job: Edit) -> str:
+    old = re.sub(r"([\\/.*^$\[\]])", r"\\\1", job.old)
+    new = re.sub(r"([\\/&])", r"\\\1", job.new)
+    path = shlex.quote(job.path)
+    return f"sed -i.rehearsal {shlex.quote(f's/{old}/{new}/')} {path} && rm {shlex.quote(f'{job.path}.rehearsal')}"
 
 
 def _use(job: Use, tools: tuple[Tool, ...]) -> Call | None:

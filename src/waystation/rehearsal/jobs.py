@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import sys
+from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -14,6 +17,14 @@ MOST_TOKENS = 1_000_000
 class Write(msgspec.Struct, frozen=True):
     path: str
     content: str
+
+
+class Edit(msgspec.Struct, frozen=True):
+    """Put `new` where `old` stands. Tools that patch by lines need `old` to be a whole line."""
+
+    path: str
+    old: str
+    new: str
 
 
 class Run(msgspec.Struct, frozen=True):
@@ -31,17 +42,28 @@ class Use(msgspec.Struct, frozen=True):
     input: dict[str, Any] | None
 
 
-Job = Write | Run | Read | Use
+Job = Write | Edit | Run | Read | Use
+
+
+class Stage(msgspec.Struct, frozen=True):
+    """Jobs that stand together: one call a round, or all calls in one round."""
+
+    jobs: tuple[Job, ...]
+    parallel: bool = False
 
 
 class Wish(msgspec.Struct, frozen=True):
     """Everything that one message asks for."""
 
-    jobs: tuple[Job, ...] = ()
+    stages: tuple[Stage, ...] = ()
+    """One after the other. Words without a job that want parallel calls have one stage without jobs."""
     say: str | None = None
     think: str | None = None
     long: int = 0
-    parallel: bool = False
+
+    @property
+    def jobs(self) -> tuple[Job, ...]:
+        return tuple(job for stage in self.stages for job in stage.jobs)
 
 
 _LEAD = r"(?:^|[\n.;,]\s*|\b(?:and|then|please|now|to)\s+)"
@@ -51,6 +73,11 @@ _WRITE = re.compile(
     r"\s+(?:containing|with(?:\s+the)?(?:\s+(?:content|contents|text))?|that\s+(?:contains|says))\s*:?\s+(?P<text>[^\n]+)",
     re.IGNORECASE,
 )  # fmt: skip
+_EDIT = re.compile(
+    _LEAD + r"(?:replace|change)\s+(?P<old>[^\n]+?)\s+(?:with|to|by)\s+(?P<new>[^\n]+?)\s+in\s+"
+    r"(?:the\s+)?(?:file\s+)?[`\"']?(?P<path>[\w./~\\:+-]*[./][\w./+-]*[\w+-])[`\"']?",
+    re.IGNORECASE,
+)
 _RUN = re.compile(
     _LEAD + r"(?:run|execute)(?:\s+the\s+command)?\s*:?\s+"
     r"(?!(?:the|a|an|all|my|your|our|it|this|that|these|those)\b)(?P<command>[^\n]+)",
@@ -73,11 +100,13 @@ _THINK = re.compile(
 )
 _LONG = re.compile(r"\blong\s+(?P<n>\d{1,7})\b", re.IGNORECASE)
 _PARALLEL = re.compile(r"\b(?:in\s+)?parallel\b", re.IGNORECASE)
+_VERB = r"(?=(?:create|write|make|replace|change|run|execute|read|show|open|say|call|use)\b)"
 _NEXT_JOB = re.compile(
-    r",?\s+(?:and|then|and\s+then)\s+(?=(?:create|write|make|run|execute|read|show|open|say|call|use)\b)"
-    r"|,?\s+in\s+parallel\b",
+    rf",?\s+(?:and|then|and\s+then)\s+{_VERB}|,?\s+in\s+parallel\b",
     re.IGNORECASE,
 )
+_NEXT_STAGE = re.compile(rf"\bthen\s+{_VERB}", re.IGNORECASE)
+"""What is parallel before it is not parallel with what follows."""
 
 
 def parse(words: str) -> Wish:
@@ -95,6 +124,7 @@ def parse(words: str) -> Wish:
         return not any(start < match.start() + 1 < end for start, end in taken)
 
     found += [(m.start(), Write(m["path"], take(m, "text"))) for m in _spread(_WRITE, words)]
+    found += [(m.start(), _edit(m, take)) for m in _spread(_EDIT, words) if free(m)]
     found += [(m.start(), Run(take(m, "command"))) for m in _spread(_RUN, words) if free(m)]
     say = next((take(m, "text") for m in _spread(_SAY, words) if free(m)), None)
     found += [(m.start(), Read(m["path"])) for m in _spread(_READ, words) if free(m)]
@@ -103,9 +133,25 @@ def parse(words: str) -> Wish:
             found.append((match.start(), job))
     think = next((_before_next_job(m["text"]) for m in _THINK.finditer(words) if free(m)), None)
     long = next((min(int(m["n"]), MOST_TOKENS) for m in _LONG.finditer(words) if free(m)), 0)
-    parallel = any(free(m) for m in _PARALLEL.finditer(words))
-    jobs = tuple(job for _, job in sorted(found, key=lambda f: f[0]))
-    return Wish(jobs, say, think, long, parallel)
+    parallel = [m.start() for m in _PARALLEL.finditer(words) if free(m)]
+    starts = [m.start() for m in _NEXT_STAGE.finditer(words)]
+    bounds = [at for at in starts if not any(start < at < end for start, end in taken)]
+    return Wish(_staged(sorted(found, key=lambda f: f[0]), bounds, parallel), say, think, long)
+
+
+def _staged(jobs: list[tuple[int, Job]], bounds: list[int], parallel: list[int]) -> tuple[Stage, ...]:
+    """The jobs by stage, each with whether its words say parallel. Everything is given by where it stands."""
+    stages: list[Stage] = []
+    waiting = False
+    for start, end in pairwise((0, *bounds, sys.maxsize)):
+        here = tuple(job for at, job in jobs if start <= at < end)
+        waiting = waiting or any(start <= at < end for at in parallel)
+        if here:
+            stages.append(Stage(here, waiting))
+            waiting = False
+    if waiting:
+        stages.append(Stage((), True))
+    return tuple(stages)
 
 
 def _before_next_job(text: str) -> str:
@@ -121,6 +167,10 @@ def _spread(pattern: re.Pattern[str], words: str) -> list[re.Match[str]]:
         nested = _NEXT_JOB.search(words, match.start() + 1, match.end())
         at = max(nested.start() if nested else match.end(), match.start() + 1)
     return matches
+
+
+def _edit(match: re.Match[str], take: Callable[[re.Match[str], str], str]) -> Edit:
+    return Edit(take(match, "path"), _unquoted(match["old"]), _unquoted(match["new"]))
 
 
 def _use(match: re.Match[str]) -> Use | None:

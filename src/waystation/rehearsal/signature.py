@@ -7,14 +7,21 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 
 _LABEL = b"waystation-rehearsal:"
+_SEALS_CALLS = re.compile(r"gemini-(?:[3-9]|\d\d)")
 
 
 def sign(sealed: str) -> str:
     """A base64 seal of the text."""
     digest = hashlib.blake2b(sealed.encode(), digest_size=48, key=_LABEL).digest()
     return base64.b64encode(_LABEL + digest).decode()
+
+
+def seals_calls(model: str) -> bool:
+    """Whether this model of Gemini's seals the first call of every answer and refuses to go on without the seal."""
+    return _SEALS_CALLS.search(model) is not None
 
 
 def is_signed(sealed: str, signature: object) -> bool:

@@ -46,7 +46,7 @@ def read(body: Json) -> Ask:
         parts=tuple(_parts(body, turns)),
         max_output=limit if limit is not None else body.get("max_tokens"),
         stop=_stop(body.get("stop")),
-        reasons=effort is not None and effort != "none",
+        reasons=None if effort is None else effort != "none",
         schema=(form.get("json_schema") or {}).get("schema") if form.get("type") == "json_schema" else None,
         must_call=must_call(body.get("tool_choice")),
     )

@@ -8,7 +8,11 @@ import msgspec
 
 from waystation.model import Wire
 from waystation.rehearsal.ask import Ask, Json, Part, Rejection, Result, Tool
+from waystation.rehearsal.signature import is_ours, seals_calls
 from waystation.rehearsal.words import own_words
+
+_UNSEALED = ("skip_thought_signature_validator", "context_engineering_is_the_way_to_go")
+"""What Google documents for calls that Gemini did not make."""
 
 
 def read(body: Json, model: str, *, stream: bool) -> Ask:
@@ -29,6 +33,7 @@ def read(body: Json, model: str, *, stream: bool) -> Ask:
     system = _field(body, "systemInstruction") or {}
     tools = _tools(_list(body.get("tools")))
     _check_calls(turns)
+    _check_seals(turns, model)
     prompt, rounds, results = _last_words(turns)
     wants_json = _field(config, "responseMimeType") == "application/json"
     schema = _field(config, "responseJsonSchema") or _field(config, "responseSchema")
@@ -46,7 +51,7 @@ def read(body: Json, model: str, *, stream: bool) -> Ask:
         parts=tuple(_parts(body, system, turns)),
         max_output=_field(config, "maxOutputTokens"),
         stop=tuple(_field(config, "stopSequences") or ()),
-        reasons=bool(thinking) and _field(thinking, "thinkingBudget") != 0,
+        reasons=_field(thinking, "thinkingBudget") != 0 if thinking else None,
         shows_reasoning=_field(thinking, "includeThoughts") is True,
         schema=(schema or {"type": "object"}) if wants_json else None,
         must_call=_must_call(_field(body, "toolConfig") or {}),
@@ -125,6 +130,23 @@ def _check_calls(turns: list[tuple[str, list[Json]]]) -> None:
             raise _invalid(
                 "Please ensure that the number of function response parts is equal to the number of "
                 "function call parts of the function call turn."
+            )
+
+
+def _check_seals(turns: list[tuple[str, list[Json]]], model: str) -> None:
+    """Each seal must be one of ours; newer models want one on the first call of each step of the current turn."""
+    current = seals_calls(model)
+    for i, (role, parts) in reversed(list(enumerate(turns))):
+        seals = (_field(part, "thoughtSignature") for part in parts)
+        if any(seal is not None and seal not in _UNSEALED and not is_ours(seal) for seal in seals):
+            raise _invalid("Corrupted thought signature.")
+        current = current and (role == "model" or not own_words(_texts(parts)))
+        call = next((p for p in parts if _field(p, "functionCall") is not None), None)
+        if current and role == "model" and call is not None and _field(call, "thoughtSignature") is None:
+            raise _invalid(
+                "Function call is missing a thought_signature in functionCall parts. This is required for tools to "
+                "work correctly, and missing thought_signature may lead to degraded model performance. Additional "
+                f"data, function call `default_api:{_field(call, 'functionCall').get('name')}`, position {i + 1}."
             )
 
 

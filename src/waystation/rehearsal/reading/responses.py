@@ -44,7 +44,7 @@ def read(body: Json, earlier: list[Json] | None = None) -> Ask:
         results=results,
         parts=tuple(_parts(body, items)),
         max_output=body.get("max_output_tokens"),
-        reasons=bool(reasoning) and reasoning.get("effort") != "none",
+        reasons=reasoning.get("effort") != "none" if reasoning else None,
         shows_reasoning=bool(reasoning.get("summary") or reasoning.get("generate_summary")),
         schema=form.get("schema") if form.get("type") == "json_schema" else None,
         must_call=must_call(body.get("tool_choice")),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from itertools import zip_longest
 
 from waystation.model import Usage
-from waystation.rehearsal.answer import Answer, Call, Finish, Ids, Text, pieces
+from waystation.rehearsal.answer import Answer, Call, Finish, Ids, Text, Thinking, pieces
 from waystation.rehearsal.ask import Ask, Json
 from waystation.rehearsal.speaking.events import Event, Role, unnamed
 
@@ -18,6 +19,9 @@ _FINISH_REASONS = {
     Finish.REFUSAL: "content_filter",
     Finish.FAILED: "stop",
 }
+_KEEPS_THOUGHTS = re.compile(r"(?:.*/)?(?:gpt-(?!oss)|o\d|chatgpt-|codex-)")
+"""OpenAI's own models say nothing of their reasoning in this protocol. Servers of open models send
+`reasoning_content`."""
 _DONE = Event(Role.TERMINAL, b"data: [DONE]\n\n")
 
 
@@ -25,6 +29,8 @@ def body(ask: Ask, answer: Answer, ids: Ids, now: int) -> Json:
     text = "".join(s.text for s in answer.said if isinstance(s, Text))
     calls = [_call(c, ids) for c in answer.said if isinstance(c, Call)]
     message: Json = {"role": "assistant", "content": text or None, "refusal": None, "annotations": []}
+    if thoughts := _thoughts(ask, answer):
+        message["reasoning_content"] = thoughts
     if calls:
         message["tool_calls"] = calls
     whole: Json = {
@@ -76,6 +82,8 @@ def events(ask: Ask, answer: Answer, ids: Ids, now: int) -> Iterator[Event]:
     calls = [c for c in answer.said if isinstance(c, Call)]
     texts = [s.text for s in answer.said if isinstance(s, Text)]
     yield chunk(Role.PREAMBLE, {"role": "assistant", "content": "" if texts else None, "refusal": None})
+    for piece in pieces(_thoughts(ask, answer)):
+        yield chunk(Role.CONTENT, {"reasoning_content": piece})
     for text in texts:
         for piece in pieces(text):
             yield chunk(Role.CONTENT, {"content": piece})
@@ -85,6 +93,12 @@ def events(ask: Ask, answer: Answer, ids: Ids, now: int) -> Iterator[Event]:
     if wants_usage:
         yield unnamed(Role.CLOSING, {**frame, "choices": [], "usage": usage(answer.usage)})
     yield _DONE
+
+
+def _thoughts(ask: Ask, answer: Answer) -> str:
+    if _KEEPS_THOUGHTS.match(ask.model):
+        return ""
+    return "".join(s.text for s in answer.said if isinstance(s, Thinking))
 
 
 def usage(of: Usage) -> Json:

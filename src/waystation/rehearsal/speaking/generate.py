@@ -9,7 +9,7 @@ import msgspec
 from waystation.model import Usage
 from waystation.rehearsal.answer import Answer, Call, Finish, Ids, Said, Text, Thinking, pieces
 from waystation.rehearsal.ask import Ask, Json
-from waystation.rehearsal.signature import sign
+from waystation.rehearsal.signature import seals_calls, sign
 from waystation.rehearsal.speaking.events import Event, Role, crlf
 
 _FINISH_REASONS = {
@@ -24,7 +24,9 @@ _FINISH_REASONS = {
 
 
 def body(ask: Ask, answer: Answer, ids: Ids) -> Json:
-    parts = _sealed([part for said in answer.said for part in _parts(ask, said, ids, whole=True)], answer)
+    parts = _sealed(
+        ask, [part for said in answer.said for part in _parts(ask, said, ids, whole=True)], answer
+    )
     return _response(ask, answer, ids.make("", 22), parts, answer.usage, _FINISH_REASONS[answer.finish])
 
 
@@ -34,7 +36,9 @@ def chunks(ask: Ask, answer: Answer, ids: Ids) -> Iterator[tuple[Role, Json]]:
     Usage is in every chunk and cumulative: the prompt's from the first, output growing.
     """
     ident = ids.make("", 22)
-    parts = _sealed([part for said in answer.said for part in _parts(ask, said, ids, whole=False)], answer)
+    parts = _sealed(
+        ask, [part for said in answer.said for part in _parts(ask, said, ids, whole=False)], answer
+    )
     if not parts:
         parts = [{"text": ""}]
     first = answer.first_usage or answer.usage
@@ -113,10 +117,11 @@ def _parts(ask: Ask, said: Said, ids: Ids, *, whole: bool) -> Iterator[Json]:
             }
 
 
-def _sealed(parts: list[Json], answer: Answer) -> list[Json]:
+def _sealed(ask: Ask, parts: list[Json], answer: Answer) -> list[Json]:
     """A model that thought seals its first function call, or else the last part, with a thought signature."""
     thought = "".join(s.text for s in answer.said if isinstance(s, Thinking))
-    if not thought or not parts:
+    call = next((i for i, p in enumerate(parts) if "functionCall" in p), None)
+    if not parts or not (thought or (call is not None and seals_calls(ask.model))):
         return parts
-    at = next((i for i, p in enumerate(parts) if "functionCall" in p), len(parts) - 1)
+    at = call if call is not None else len(parts) - 1
     return [{**p, "thoughtSignature": sign(thought)} if i == at else p for i, p in enumerate(parts)]
