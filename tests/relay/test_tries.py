@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.relay.conftest import Harness, open_relay
-from tests.relay.scripted import Connection, Received, Script, ScriptedProvider, stream, whole
+from tests.relay.scripted import STREAM_HEAD, Connection, Received, Script, ScriptedProvider, stream, whole
 from tests.relay.test_faults import OVERLOADED
 from tests.relay.tool import (
     ANSWER,
@@ -24,6 +24,7 @@ from tests.relay.tool import (
     sent,
 )
 from waystation.model import Outcome
+from waystation.relay import RelaySettings
 
 PATH = "/anthropic/v1/messages"
 BUSY = whole(b'{"type":"error","error":{"type":"overloaded_error","message":"busy"}}', "529 Busy")
@@ -253,3 +254,22 @@ async def test_a_smart_route_chooses_by_the_request(
     assert json.loads(provider.requests[0].body)["model"] == model
     assert (row.requested_model, row.upstream_model, row.route_reason) == ("auto", model, reason)
     assert answer.header("x-waystation-route") == f"a/{model}"
+
+
+@pytest.mark.parametrize("after", [b"", START])
+async def test_a_route_that_stalls_before_content_is_left_for_the_next(after: bytes, kind: str) -> None:
+    async def stall(_: Received, connection: Connection) -> None:
+        if after:
+            await connection.send(STREAM_HEAD + b"\r\n")
+            await connection.chunk(after)
+        await connection.client_gone()
+
+    async with ScriptedProvider(stall) as a, ScriptedProvider(stream(WHOLE_STREAM)) as b:
+        rules = "stall_seconds: 0.1, patience: 0"
+        text = routed("provider: a", "provider: b, priority: 1", routing=rules, a=a.url, b=b.url)
+        settings = RelaySettings(tick=0.02, hold_head=0.01)
+        async with open_relay(text, kind=kind, settings=settings) as gateway:
+            answer = await ask(gateway.port, PATH, STREAMED)
+            rows = await rows_of(gateway, 2)
+    assert answer.body == WHOLE_STREAM
+    assert [row.outcome for row in rows] == [Outcome.TIMEOUT, Outcome.COMPLETE]

@@ -22,6 +22,8 @@ class Routing(msgspec.Struct, frozen=True, gc=False):
     window_seconds: float = 30.0
     open_seconds: float = 10.0
     """How long a breaker stays open at first; doubled each time in a row, up to five minutes."""
+    stall_seconds: float = 60.0
+    """Silence before the first content after which the next route is tried, if there is one."""
     slow_factor: float = 4.0
     """A route this many times slower to its first content than the fastest beside it goes last."""
     affinity: Literal["session", "none"] = "session"

@@ -137,6 +137,15 @@ class ProviderSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
         dict[str, str],
         Meta(description="Headers added to each request, e.g. an organisation id. Not for secrets."),
     ] = {}
+    discover: Annotated[
+        bool | None,
+        Meta(
+            description="Ask it now and then which models it has, so that lists show by name those that a pattern "
+            "of `models` lets through. It gives nobody a model. Unset: where such a pattern leads to it, and its "
+            "list says what can be asked for (not so `azure-openai`, whose list has no deployments, and "
+            "`rehearsal`)."
+        ),
+    ] = None
     price_provider: Annotated[
         str | None,
         Meta(description="Provider in the price data whose list prices apply, if other than the kind's."),
@@ -335,6 +344,13 @@ class RoutingSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
             "to five minutes."
         ),
     ] = 10.0
+    stall_seconds: Annotated[
+        Annotated[float, Meta(gt=0, le=600)],
+        Meta(
+            description="Silence before the first word of an answer after which the next route is tried, if there is "
+            "one. Models that think can be silent for a minute."
+        ),
+    ] = 60.0
     slow_factor: Annotated[
         Annotated[float, Meta(gt=1)],
         Meta(
@@ -377,6 +393,13 @@ class CapabilitiesSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     forced_tools_with_thinking: Annotated[
         bool | None, Meta(description="It can be made to call a tool while it thinks.")
     ] = None
+    task: Annotated[
+        Literal["chat", "embeddings", "other"] | None,
+        Meta(
+            description="What it is for. Lists for coding tools leave out what is for `embeddings` (and of models "
+            "found at providers what is for `other` things: speech, pictures)."
+        ),
+    ] = None
 
 
 class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -393,7 +416,9 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
             "line has no conditions."
         ),
     ] = None
-    display_name: Annotated[str, Meta(description="What model pickers show; unset: the name.")] = ""
+    display_name: Annotated[
+        str, Meta(description="What model pickers show; unset: what the provider calls it, else the name.")
+    ] = ""
     description: Annotated[str, Meta(description="A note for the people who edit the policy.")] = ""
     aliases: Annotated[tuple[ModelName, ...], Meta(description="Other names for the same model.")] = ()
     groups: Annotated[

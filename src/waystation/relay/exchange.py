@@ -270,6 +270,11 @@ class Exchange:
         asked = error.retry_after if error is not None else None
         return tries.may_wait(asked if asked is not None else retry_after(self.response_headers))
 
+    @property
+    def may_switch(self) -> bool:
+        """Whether another route could still take the place of the present one."""
+        return not self.head_sent and self.tries is not None and self.tries.left
+
     def failed(self, answer: Told) -> None:
         """The provider's error is the answer."""
         if counting.estimated_instead(self):
@@ -415,7 +420,11 @@ class Exchange:
         if self._call is None or self.done:
             return
         silent = now - self.last_read
-        if silent > (settings.head_timeout if self.status == 0 else settings.idle_timeout):
+        limit = settings.head_timeout if self.status == 0 else settings.idle_timeout
+        if self.may_switch:
+            assert self.tries is not None
+            limit = min(limit, self.tries.stall or limit)
+        if silent > limit:
             self._timed_out(silent)
         elif self._reply is not None:
             self._reply.check(now, silent)

@@ -99,7 +99,7 @@ class StreamAnswer(Answer):
     def check(self, now: float, silent: float) -> None:
         x, tap, settings = self.x, self.tap, self.x.relay.settings
         if not x.head_sent:
-            if self._held and silent > settings.hold_head:
+            if self._held and silent > settings.hold_head and not x.may_switch:
                 self._commit()
         elif now - self._last_write > settings.keepalive_after and tap.at_boundary and not tap.terminal:
             beat = keepalive(x.address.wire)

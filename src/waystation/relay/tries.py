@@ -46,6 +46,11 @@ class Tries:
         self.under_way: Route | None = None
 
     @property
+    def stall(self) -> float | None:
+        """Seconds of silence before the first content after which the next route is better; None without one."""
+        return self._rules.stall_seconds if self.left else None
+
+    @property
     def left(self) -> bool:
         """Whether `take` has another route to give."""
         return self._at < len(self.routes) and self.made < self._rules.attempts
