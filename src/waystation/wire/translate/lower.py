@@ -112,7 +112,7 @@ class _Lowering:
             "tool_choice": choice,
             "parallel_tools": asked.parallel_tools if tools else None,
             "max_output": fitting_output(asked, self._target.capabilities, self._source, self._notes),
-            "thinking": self._thinking(choice),
+            "thinking": self._thinking(choice, turns),
             "extras": self._extras(),
         }
         if asked.service_tier and not {self._source, self._wire} <= _OPENAI:
@@ -184,7 +184,7 @@ class _Lowering:
             return None if choice.mode == "named" else ToolChoice("none")
         return ToolChoice(choice.mode, names, choice.required, namespace)
 
-    def _thinking(self, choice: ToolChoice | None) -> Thinking | None:
+    def _thinking(self, choice: ToolChoice | None, turns: tuple[Turn, ...]) -> Thinking | None:
         """An explicit choice of a tool wins over thinking, where a model cannot do both (E103)."""
         asked, capabilities = self._asked.thinking, self._target.capabilities
         if asked is None or asked.budget == 0 or asked.effort is Effort.NONE:
@@ -194,7 +194,11 @@ class _Lowering:
             return None
         forced = choice is not None and (choice.mode in ("any", "named") or choice.required)
         both = capabilities.forced_tools_with_thinking
-        if forced and (both is False or (both is None and self._wire in _CLAUDES)):
+        cannot = forced and (both is False or (both is None and self._wire in _CLAUDES))
+        # The Messages codec knows by itself when a model that thinks by budget must not.
+        if self._wire is Wire.CONVERSE and capabilities.thinking == "budget":
+            cannot = cannot or _answers_thoughtless_calls(turns)
+        if cannot:
             self._drop("thinking")
             return _OFF
         return asked
@@ -264,6 +268,15 @@ class _Lowering:
             call.custom and not as_function,
             call.cache,
         )
+
+
+def _answers_thoughtless_calls(turns: tuple[Turn, ...]) -> bool:
+    """Whether calls are being answered in whose turn no thoughts of the model come first: Claude then refuses a
+    budget for more. They were another model's, or the tool lost them."""
+    said = next((turn for turn in reversed(turns) if turn.role is Role.ASSISTANT), None)
+    if said is None or isinstance(said.parts[0], Reasoning):
+        return False
+    return turns[-1] is not said and any(isinstance(part, ToolCall) for part in said.parts)
 
 
 def _with_namespace(tool: FunctionTool | CustomTool, about: str, described: set[str]) -> str:
