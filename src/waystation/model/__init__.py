@@ -7,6 +7,7 @@ from waystation.model.attempt import Attempt, Begin, EndedBy, Outcome
 from waystation.model.capabilities import Capabilities
 from waystation.model.decision import Refusal, RefusalKind
 from waystation.model.entry import ModelEntry
+from waystation.model.listed import ListedModel
 from waystation.model.price import PICO_PER_USD, LongContext, PriceOverride, StatedRates
 from waystation.model.principal import Principal, PrincipalKind
 from waystation.model.provider import AuthScheme, Provider, Route, Terms
@@ -22,6 +23,7 @@ __all__ = [
     "Begin",
     "Capabilities",
     "EndedBy",
+    "ListedModel",
     "LongContext",
     "ModelEntry",
     "Operation",

@@ -28,3 +28,5 @@ class Capabilities(msgspec.Struct, frozen=True, gc=False):
     system_turns: bool | None = None
     """Messages: it takes `role: system` among the messages. Where nobody said, a translation assumes that it does
     not: models that do not refuse the whole session for it, and user text says the same."""
+    task: Literal["chat", "embeddings", "other"] | None = None
+    """What it is for: conversations; vectors; or something that this gateway has no address for (speech, pictures)."""

@@ -16,3 +16,5 @@ class ModelEntry(msgspec.Struct, frozen=True, gc=False):
     """Prompt tokens that fit, where known."""
     max_output: int | None = None
     """Tokens it can generate in one answer, where known."""
+    embeds: bool = False
+    """It makes vectors, and answers no conversation."""

@@ -62,6 +62,8 @@ class Provider(msgspec.Struct, frozen=True):
     """The Anthropic beta flags that it takes; None for all (E82)."""
     region: str = ""
     """AWS: the region that it runs in, which SIGV4's signatures are made for."""
+    discover: bool = False
+    """Ask it for its list of models."""
 
 
 class Route(msgspec.Struct, frozen=True):

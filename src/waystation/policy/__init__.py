@@ -4,17 +4,21 @@
 `Plan` that answers who may send which model where.
 """
 
-from waystation.policy.compiling import Prices, compile_plan, price_overrides
+from waystation.policy.compiling import compile_plan, price_overrides
 from waystation.policy.defaults import default_policy
 from waystation.policy.diff import Change, diff
 from waystation.policy.errors import PolicyError, PolicyErrors, excerpt
+from waystation.policy.known import NOTHING_LISTED, Catalogue, Prices
 from waystation.policy.load import PolicyDocument, load
-from waystation.policy.plan import Plan, Resolution, Standing
+from waystation.policy.plan import CatalogueLine, Plan, Resolution, Standing
 from waystation.policy.providers import Endpoint
 from waystation.policy.schema import json_schema
 from waystation.policy.smart import Circumstances
 
 __all__ = [
+    "NOTHING_LISTED",
+    "Catalogue",
+    "CatalogueLine",
     "Change",
     "Circumstances",
     "Endpoint",

@@ -29,15 +29,17 @@ _SMALL = "/small"
 _ANY = tuple(wire for wire in TOOL_WIRES if wire is not Wire.EMBEDDINGS)
 
 
-def choose_models(
-    models: Sequence[tuple[ModelEntry, Collection[Wire], Collection[Wire], tuple[str, ...]]],
-) -> dict[str, dict[str, object]]:
+_Usable = tuple[ModelEntry, Collection[Wire], Collection[Wire], tuple[str, ...]]
+"""Entry, protocols that its providers speak, those that it can be asked in (translated ones too), `agents` hints."""
+
+
+def choose_models(models: Sequence[_Usable], found: Sequence[_Usable] = ()) -> dict[str, dict[str, object]]:
     """Per tool: `model`, `wire` (how to reach it), `small_model` if named, and `models`, all that it can use.
 
-    `models` is what the person may use, in the policy's order: entry, protocols that its providers speak, those
-    that it can be asked in (translated ones too), `agents` hints. A hint decides; without one it is the first
-    model of the tool's own vendor, else the first that speaks its protocol, else the first. A model is reached
-    without translation where that can be. A tool that nothing here can serve is left out.
+    `models` is what the policy names and the person may use, in the policy's order; `found` what else is known to
+    be there. A hint decides; without one it is the first model of the tool's own vendor, else the first that speaks
+    its protocol, else the first: always one that the policy names, and no `model` where it names none. A model is
+    reached without translation where that can be. A tool that nothing here can serve is left out.
     """
     hinted = {hint.removesuffix(_SMALL) for *_, hints in models for hint in hints}
     chosen: dict[str, dict[str, object]] = {}
@@ -48,21 +50,29 @@ def choose_models(
             for entry, spoken, reachable, hints in models
             if (wires := _of(tool.wires, spoken) or _of(tool.wires, reachable))
         ]
-        if not usable:
+        others = [
+            _offered(entry, wires)
+            for entry, spoken, reachable, _ in found
+            if (wires := _of(tool.wires, spoken) or _of(tool.wires, reachable))
+        ]
+        offered = [_offered(e, ws) for e, ws, _ in usable] + others
+        if not offered:
             continue
-        native = {entry.id for entry, spoken, *_ in models if _of(tool.wires, spoken)}
-        picks = (
-            [m for m in usable if name in m[2]]
-            or [m for m in usable if tool.family and m[0].id.startswith(tool.family)]
-            or [m for m in usable if m[0].id in native]
-            or usable
-        )
-        entry, wires, _ = picks[0]
-        answer: dict[str, object] = {"model": entry.id, "wire": str(wires[0])}
+        answer: dict[str, object] = {}
+        if usable:
+            native = {entry.id for entry, spoken, *_ in models if _of(tool.wires, spoken)}
+            picks = (
+                [m for m in usable if name in m[2]]
+                or [m for m in usable if tool.family and m[0].id.startswith(tool.family)]
+                or [m for m in usable if m[0].id in native]
+                or usable
+            )
+            entry, wires, _ = picks[0]
+            answer |= {"model": entry.id, "wire": str(wires[0])}
         small = next((e.id for e, _, hints in usable if name + _SMALL in hints), None)
         if small is not None:
             answer["small_model"] = small
-        answer["models"] = [_offered(e, ws) for e, ws, _ in usable]
+        answer["models"] = offered
         chosen[name] = answer
     return chosen
 

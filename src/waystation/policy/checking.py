@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from typing import Protocol
 from urllib.parse import urlsplit
 
-from waystation.model import AuthScheme
+from waystation.model import AuthScheme, Operation
 from waystation.policy.document import ChoiceSpec, ModelSpec, Policy, PriceSpec, ProviderSpec
 from waystation.policy.errors import Path, looks_like_secret
-from waystation.policy.kinds import KINDS, ProviderKind, region_of
+from waystation.policy.kinds import KINDS, ProviderKind, path_key, region_of
 from waystation.policy.names import compile_pattern, did_you_mean, is_pattern
 from waystation.policy.nodes import Node
 
@@ -62,6 +62,12 @@ def _provider(name: str, spec: ProviderSpec, root: Node, fault: Fault) -> None:
     if kind.credential == "none" and spec.credential is not None:
         fault(
             root.at((*path, "credential")), (*path, "credential"), f"the kind {spec.kind} takes no credential"
+        )
+    keys = {path_key(wire, Operation.LIST_MODELS) for wire in spec.wires or kind.wires}
+    if spec.discover and keys.isdisjoint(kind.paths.keys() | spec.paths.keys()):
+        below = (*path, "discover")
+        fault(
+            root.key_at(below), below, f"it has no list of models; add its path (`{min(keys)}`) under `paths`"
         )
     if spec.api_version is not None and not kind.versioned_paths:
         below = (*path, "api_version")

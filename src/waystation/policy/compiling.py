@@ -1,15 +1,13 @@
 """From a checked document to a plan."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from decimal import ROUND_HALF_UP, Decimal
-from typing import Protocol
 
 import msgspec
 
 from waystation.model import (
     Capabilities,
     LongContext,
-    ModelEntry,
     PriceOverride,
     Provider,
     Route,
@@ -17,24 +15,15 @@ from waystation.model import (
     StatedRates,
 )
 from waystation.policy.checking import named_models, prices_of
+from waystation.policy.compiled import CompiledModel, entry_of
 from waystation.policy.document import Amounts, ChoiceSpec, ModelSpec, Policy, PriceSpec
 from waystation.policy.errors import Path, PolicyError, PolicyErrors
-from waystation.policy.families import capabilities_of, merged
+from waystation.policy.known import NOTHING_LISTED, Catalogue, Known, Prices
 from waystation.policy.load import PolicyDocument
 from waystation.policy.names import by_precision, compile_pattern, did_you_mean, is_pattern
-from waystation.policy.plan import CompiledModel, Plan
+from waystation.policy.plan import Plan
 from waystation.policy.providers import Translatable, compile_provider
 from waystation.policy.smart import Line
-
-
-class Prices(Protocol):
-    """What a plan asks of the price book (`waystation.pricing.PriceBook`)."""
-
-    def providers(self) -> tuple[str, ...]:
-        """Provider ids that the price data knows."""
-
-    def context_window(self, price_provider: str | None, model: str) -> int | None:
-        """Prompt tokens that fit, where the price data says."""
 
 
 def compile_plan(
@@ -44,34 +33,36 @@ def compile_plan(
     prices: Prices | None = None,
     rehearsal_url: str = "",
     translatable: Translatable | None = None,
+    catalogue: Catalogue = NOTHING_LISTED,
 ) -> Plan:
     """The plan of `doc`. Raises PolicyErrors for what only shows when the parts meet.
 
     With `prices`, names of the price data are checked and context windows that the policy leaves open are
     taken from there. `rehearsal_url` is where the gateway's own rehearsal provider listens. `translatable` says
-    which protocols can be translated to which; without it none can.
+    which protocols can be translated to which; without it none can. `catalogue`: what providers list.
     """
     policy = doc.policy
     overrides = price_overrides(doc)
     if prices is not None:
         _check_price_names(doc, prices)
+    known = Known(catalogue, prices)
+    opened = _opened_by_patterns(policy)
     providers = {
-        name: compile_provider(name, spec, built_in_url=rehearsal_url, translatable=translatable)
+        name: compile_provider(
+            name, spec, built_in_url=rehearsal_url, translatable=translatable, opened=name in opened
+        )
         for name, spec in policy.providers.items()
     }
-    exact: dict[str, CompiledModel] = {}
-    for name, spec in policy.models.items():
-        if not is_pattern(name):
-            exact[name] = _compile_model(name, spec, policy, providers, prices)
-    patterns = [n for n in policy.models if is_pattern(n)]
+    models = {
+        name: _compile_model(name, spec, policy, providers, known) for name, spec in policy.models.items()
+    }
+    patterns = by_precision(n for n in models if is_pattern(n))
     return Plan(
         version=version,
         providers=providers,
-        models=exact,
+        models={name: model for name, model in models.items() if model.pattern is None},
         aliases={alias: name for name, spec in policy.models.items() for alias in spec.aliases},
-        patterns=tuple(
-            _compile_model(n, policy.models[n], policy, providers, None) for n in by_precision(patterns)
-        ),
+        patterns=tuple(models[name] for name in patterns),
         open_by_default=policy.access.default == "allow",
         contact=policy.access.contact,
         members=_by_member({g: spec.members for g, spec in policy.access.groups.items()}),
@@ -79,6 +70,7 @@ def compile_plan(
         cost_centers={g: spec.cost_center for g, spec in policy.access.groups.items()},
         price_overrides=overrides,
         routing=Routing(**msgspec.structs.asdict(policy.routing)),
+        known=known,
     )
 
 
@@ -152,28 +144,32 @@ def _pico(amount: Decimal, *, scale: int = 6) -> int:
     return int(amount.scaleb(scale).to_integral_value(ROUND_HALF_UP))
 
 
+def _opened_by_patterns(policy: Policy) -> set[str]:
+    """The providers whose models a pattern lets people ask for under their own names."""
+    return {
+        route.provider
+        for name, spec in policy.models.items()
+        if is_pattern(name)
+        for route in spec.routes or ()
+        if "{model}" in (route.model or "{model}")
+    }
+
+
 def _compile_model(
-    name: str, spec: ModelSpec, policy: Policy, providers: dict[str, Provider], prices: Prices | None
+    name: str, spec: ModelSpec, policy: Policy, providers: dict[str, Provider], known: Known
 ) -> CompiledModel:
     pattern = is_pattern(name)
-    routes: list[Route] = []
     stated = Capabilities(
         **msgspec.structs.asdict(spec.capabilities),
         context_window=spec.context_window,
         max_output=spec.max_output,
     )
+    routes: list[Route] = []
     for route in sorted(spec.routes or (), key=lambda r: r.priority):
         model = route.model or "{model}"
-        if not pattern:
-            model = model.replace("{model}", name)
         provider = providers[route.provider]
-        known = stated
-        if prices is not None:
-            known = merged(
-                known, Capabilities(context_window=prices.context_window(provider.price_provider, model))
-            )
         if not pattern:  # a pattern's models are known once they are asked for
-            known = merged(known, capabilities_of(model))
+            model = model.replace("{model}", name)
         routes.append(
             Route(
                 f"{provider.id}/{model}",
@@ -182,17 +178,12 @@ def _compile_model(
                 route.weight,
                 route.priority,
                 route.max_in_flight,
-                capabilities=known,
+                capabilities=stated if pattern else known.of(provider, model, stated),
             )
         )
     return CompiledModel(
         name=name,
-        entry=ModelEntry(
-            id=name,
-            display_name=spec.display_name,
-            context_window=_least(r.capabilities.context_window for r in routes),
-            max_output=_least(r.capabilities.max_output for r in routes),
-        ),
+        entry=entry_of(name, spec.display_name, routes, known.catalogue),
         routes=tuple(routes),
         groups=None if spec.groups is None else frozenset(spec.groups),
         group_order=spec.groups or (),
@@ -216,11 +207,6 @@ def _line(spec: ChoiceSpec) -> Line:
         agents=frozenset(spec.agents),
         groups=frozenset(spec.groups),
     )
-
-
-def _least(figures: Iterable[int | None]) -> int | None:
-    """What holds on every route, of those that are known."""
-    return min((figure for figure in figures if figure is not None), default=None)
 
 
 def _by_member(members: dict[str, tuple[str, ...]]) -> dict[str, frozenset[str]]:

@@ -29,6 +29,8 @@ class ProviderKind(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     base_without: str | None = None
     """What people are used to writing at the end of the base URL though the paths here begin with it."""
     price_provider: str | None = None
+    discover: bool = True
+    """Its list says what can be asked for, so that it is worth asking."""
     suggest: str | None = None
     """The usual reference to the credential, for error messages."""
 
@@ -37,6 +39,8 @@ def path_key(wire: Wire, operation: Operation, *, stream: bool = False, action: 
     """Key of the path template for one kind of request."""
     if wire is Wire.GENERATE and operation is Operation.EMBED:
         return f"{wire}:batch_embed" if action == "batchEmbedContents" else f"{wire}:embed"
+    if operation is Operation.LIST_MODELS and action:
+        return f"{wire}:list_{action}"
     if operation in (Operation.COUNT_TOKENS, Operation.LIST_MODELS):
         return f"{wire}:{operation}"
     if wire in (Wire.GENERATE, Wire.CONVERSE) and stream:

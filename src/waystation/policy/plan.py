@@ -1,12 +1,11 @@
 """The plan: a policy resolved and indexed, immutable, answering each request from dictionaries."""
 
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Literal
 
 import msgspec
 
 from waystation.model import (
-    TOOL_WIRES,
     ModelEntry,
     Operation,
     PriceOverride,
@@ -21,14 +20,19 @@ from waystation.model import (
 from waystation.policy import refusals
 from waystation.policy.agents import choose_models
 from waystation.policy.checking import EVERYONE
-from waystation.policy.families import capabilities_of, merged
-from waystation.policy.providers import Endpoint, EndpointTable
-from waystation.policy.smart import Circumstances, Line, candidates
+from waystation.policy.compiled import CompiledModel
+from waystation.policy.found import find_models
+from waystation.policy.known import Known
+from waystation.policy.providers import LISTS, Endpoint, EndpointTable
+from waystation.policy.smart import Circumstances, candidates
 
 _REMEMBERED = 4096
 """Answers kept per set of groups, and sets of groups kept: names and groups come from outside."""
 _LONGEST_NAME = 256
 _USUAL_ROUTING = Routing()
+_NOTHING_KNOWN = Known()
+_CLAUDE_CODE_SHOWS = ("claude", "anthropic")
+"""It offers only models whose names begin so (2.1.197)."""
 
 
 class Resolution(msgspec.Struct, frozen=True):
@@ -54,50 +58,8 @@ class Standing(msgspec.Struct, frozen=True):
     cost_center: str
 
 
-class CompiledModel(msgspec.Struct, frozen=True):
-    """One entry of `models`, its routes made. For a pattern, routes without a fixed model are templates."""
-
-    name: str
-    entry: ModelEntry
-    routes: tuple[Route, ...]
-    groups: frozenset[str] | None
-    group_order: tuple[str, ...]
-    max_output: int | None
-    agents: tuple[str, ...]
-    pattern: re.Pattern[str] | None = None
-    translated: bool = True
-    """Requests may be translated to providers that do not speak the tool's protocol."""
-    choose: tuple[Line, ...] = ()
-    """A smart route: it has these instead of routes."""
-
-    @property
-    def wires(self) -> tuple[Wire, ...]:
-        """What its providers speak."""
-        return tuple(dict.fromkeys(wire for route in self.routes for wire in route.provider.wires))
-
-    @property
-    def reachable(self) -> frozenset[Wire]:
-        """The protocols that it can be asked in, translated or not."""
-        translations = (
-            {wire for r in self.routes for wire in r.provider.translations} if self.translated else ()
-        )
-        return frozenset(wire for wire in TOOL_WIRES if wire in self.wires or wire in translations)
-
-    def routes_for(self, wire: Wire, asked: str) -> tuple[Route, ...]:
-        """Where requests over `wire` can go, with the model id that `asked` stands for."""
-        routes = [r for r in self.routes if wire in r.provider.wires]
-        if self.translated:
-            routes += [
-                msgspec.structs.replace(r, native=False)
-                for r in self.routes
-                if wire in r.provider.translations
-            ]
-            routes.sort(key=lambda r: (r.priority, not r.native))
-        return tuple(_filled(r, asked) for r in routes) if self.pattern is not None else tuple(routes)
-
-
 class Plan:
-    """Immutable, but for its memory of past answers. Swapped whole when the policy changes."""
+    """Immutable, but for its memory of past answers. Swapped whole when the policy changes, or what providers list."""
 
     def __init__(
         self,
@@ -114,6 +76,7 @@ class Plan:
         cost_centers: dict[str, str],
         price_overrides: tuple[PriceOverride, ...],
         routing: Routing = _USUAL_ROUTING,
+        known: Known = _NOTHING_KNOWN,
     ) -> None:
         self.version = version
         """Version of the stored policy; 0 for the embedded default."""
@@ -137,6 +100,8 @@ class Plan:
         self._roles = roles
         self._cost_centers = cost_centers
         self._endpoints = EndpointTable(providers)
+        self._known = known
+        self._found = find_models(patterns, self._find, known)
         self._relevant = frozenset().union(
             *(m.groups or () for m in (*models.values(), *patterns)), {EVERYONE}
         )
@@ -196,19 +161,67 @@ class Plan:
         return refused, ""
 
     def models_for(self, principal: Principal, surface: Surface) -> tuple[ModelEntry, ...]:
-        """The models that a principal may ask for on a surface, in the policy's order; no patterns."""
+        """The models that a principal may ask for on a surface: in the policy's order, then those of its patterns
+        that a provider lists."""
         view = self._view(principal)
-        found = view.lists.get(surface)
-        if found is None:
-            found = view.lists[surface] = tuple(
-                m.entry for m in self._usable(view) if any(w.surface is surface for w in self._reach(m))
-            )
-        return found
+        listed = view.lists.get(surface)
+        if listed is None:
+            shown = [m for m in self._listed(view) if self._shows(m, surface)]
+            entries = [m.entry for m in shown]
+            if surface is Surface.ANTHROPIC:
+                entries += self._claude_names(shown)
+            listed = view.lists[surface] = tuple(entries)
+        return listed
+
+    def model_for(self, principal: Principal, surface: Surface, name: str) -> ModelEntry | None:
+        """One of `models_for`, by its name or an alias."""
+        canonical = self._aliases.get(name, name)
+        return next((e for e in self.models_for(principal, surface) if e.id in (canonical, name)), None)
 
     def agent_defaults(self, principal: Principal) -> dict[str, dict[str, object]]:
         """What `way` sets each tool to, for this principal; see `agents.choose_models`."""
-        models = self._usable(self._view(principal))
-        return choose_models([(m.entry, m.wires, self._reach(m), m.agents) for m in models])
+        view = self._view(principal)
+        stated, found = (
+            [
+                (m.entry, m.wires, self._reach(m), m.agents)
+                for m in models
+                if self._allows(view, m) and not m.entry.embeds
+            ]
+            for models in (self._models.values(), self._found)
+        )
+        return choose_models(stated, found)
+
+    def lines(self, principal: Principal | None = None) -> Iterator["CatalogueLine"]:
+        """The whole catalogue, patterns included; with a principal, as far as it may use it."""
+        view = self._view(principal) if principal is not None else None
+        found = {id(model) for model in self._found}
+        for model in (*self._models.values(), *self._patterns, *self._found):
+            if view is None or self._allows(view, model):
+                yield CatalogueLine(
+                    name=model.name,
+                    entry=model.entry,
+                    origin=_origin(model, found=id(model) in found),
+                    aliases=tuple(alias for alias, name in self._aliases.items() if name == model.name),
+                    routes=model.routes,
+                    wires=model.wires,
+                    reach=self._reach(model),
+                    groups=None if model.groups is None else model.group_order,
+                    choices=tuple(dict.fromkeys(n for line in model.choose for n in line.models)),
+                )
+
+    @property
+    def open_by_default(self) -> bool:
+        """Whether everybody may use a model that names no groups."""
+        return self._open
+
+    def lists_of(self, provider: Provider) -> tuple[Endpoint, ...]:
+        """Where a provider can be asked for its list of models; each address once."""
+        found = (
+            self._endpoints.find(provider, "", wire, Operation.LIST_MODELS, False, action)
+            for wire in provider.wires
+            for action in LISTS
+        )
+        return tuple({(e.host, e.port, e.target): e for e in found if e is not None}.values())
 
     def endpoint(
         self, route: Route, wire: Wire, operation: Operation, stream: bool, action: str = ""
@@ -259,7 +272,7 @@ class Plan:
         if model.choose:  # nothing is known of the request: as the last line says
             answers = [self._decide(view, wire, operation, n) for n in model.choose[-1].models]
             return next((a for a in answers if isinstance(a, Resolution)), answers[0])
-        routes = model.routes_for(wire, asked)
+        routes = model.named(asked, self._known).routes_for(wire)
         if operation is Operation.EMBED:
             routes = tuple(r for r in routes if self.endpoint(r, wire, operation, False) is not None)
         if not routes:
@@ -292,13 +305,54 @@ class Plan:
     def _allows(self, view: "_View", model: CompiledModel) -> bool:
         return self._open if model.groups is None else not view.groups.isdisjoint(model.groups)
 
-    def _usable(self, view: "_View") -> Iterator[CompiledModel]:
-        return (m for m in self._models.values() if self._allows(view, m))
+    def _listed(self, view: "_View") -> Iterator[CompiledModel]:
+        """What the view may ask for by name."""
+        return (m for m in (*self._models.values(), *self._found) if self._allows(view, m))
+
+    def _shows(self, model: CompiledModel, surface: Surface) -> bool:
+        if model.entry.embeds:
+            return model.embeds_on(surface)
+        return any(wire.surface is surface for wire in self._reach(model))
+
+    def _claude_names(self, models: Iterable[CompiledModel]) -> Iterator[ModelEntry]:
+        """Aliases by which Claude Code offers models that it would not show under their names."""
+        aliases = [a for a in self._aliases if a.startswith(_CLAUDE_CODE_SHOWS)]
+        for model in models:
+            if not model.name.startswith(_CLAUDE_CODE_SHOWS):
+                shown = model.entry.display_name or model.name
+                for alias in aliases:
+                    if self._aliases[alias] == model.name:
+                        yield msgspec.structs.replace(model.entry, id=alias, display_name=shown)
 
     def _names(self, view: "_View", wire: Wire) -> list[str]:
         """What the view may ask for over `wire`, for a refusal to suggest; patterns last."""
-        patterns = (m for m in self._patterns if self._allows(view, m))
-        return [m.name for m in (*self._usable(view), *patterns) if wire in self._reach(m)]
+        models = (*self._models.values(), *self._patterns, *self._found)
+        return [m.name for m in models if self._allows(view, m) and wire in self._reach(m)]
+
+
+class CatalogueLine(msgspec.Struct, frozen=True):
+    """One entry of the catalogue, as people look at it."""
+
+    name: str
+    entry: ModelEntry
+    origin: Literal["stated", "pattern", "smart", "found"]
+    """An exact name of the policy, a pattern of it, a smart route, or a provider's list."""
+    aliases: tuple[str, ...]
+    routes: tuple[Route, ...]
+    wires: tuple[Wire, ...]
+    """What its providers speak."""
+    reach: frozenset[Wire]
+    """What it can be asked in, translated or not."""
+    groups: tuple[str, ...] | None
+    """Who may use it; None where the policy names nobody, and `open_by_default` decides."""
+    choices: tuple[str, ...]
+    """A smart route: what it leads to."""
+
+
+def _origin(model: CompiledModel, *, found: bool) -> Literal["stated", "pattern", "smart", "found"]:
+    if found:
+        return "found"
+    return "pattern" if model.pattern is not None else "smart" if model.choose else "stated"
 
 
 class _View:
@@ -310,9 +364,3 @@ class _View:
         self.groups = groups
         self.answers: dict[tuple[Wire, Operation, str], Resolution | Refusal] = {}
         self.lists: dict[Surface, tuple[ModelEntry, ...]] = {}
-
-
-def _filled(route: Route, asked: str) -> Route:
-    model = route.model.replace("{model}", asked)
-    known = merged(route.capabilities, capabilities_of(model))
-    return msgspec.structs.replace(route, id=f"{route.provider.id}/{model}", model=model, capabilities=known)

@@ -38,12 +38,17 @@ class Endpoint(msgspec.Struct, frozen=True):
 
 
 def compile_provider(
-    provider_id: str, spec: ProviderSpec, *, built_in_url: str = "", translatable: Translatable | None = None
+    provider_id: str,
+    spec: ProviderSpec,
+    *,
+    built_in_url: str = "",
+    translatable: Translatable | None = None,
+    opened: bool = False,
 ) -> Provider:
     """The provider as the policy states it, the kind's usual values filled in.
 
     `built_in_url`: where the gateway's own server of a built-in kind listens. Without `translatable` it can be
-    asked in its own protocols only.
+    asked in its own protocols only. `opened`: people may ask for its models under whatever names they have.
     """
     kind = KINDS[spec.kind]
     usual_url = built_in_url if kind.built_in else kind.base_url
@@ -75,6 +80,8 @@ def compile_provider(
         betas=spec.betas if spec.betas is not None else betas_of(spec.kind),
         translations=_translations(wires, translatable) if translatable is not None else {},
         region=region,
+        discover=any(path_key(wire, Operation.LIST_MODELS) in paths for wire in wires)
+        and (kind.discover and opened if spec.discover is None else spec.discover),
     )
 
 
@@ -83,7 +90,10 @@ def _placed(path: str, region: str, *, own_base: bool) -> str:
     if not path.startswith("https://"):
         return path
     path = path.replace("{region}", region)
-    return urlsplit(path).path if own_base else path
+    if not own_base:
+        return path
+    url = urlsplit(path)
+    return url.path + (f"?{url.query}" if url.query else "")
 
 
 def _translations(spoken: tuple[Wire, ...], translatable: Translatable) -> dict[Wire, Wire]:
@@ -186,12 +196,15 @@ def _address(provider: Provider, wire: Wire, path: str) -> tuple[Endpoint, str]:
     return endpoint, url.path + (f"?{url.query}" if url.query else "")
 
 
+LISTS = ("", "profiles")
+"""The actions of LIST_MODELS: a provider's models; what else can be asked there as a model (Amazon Bedrock)."""
 _REQUESTS = tuple(
     (operation, stream, action)
     for operation in Operation
     for stream in (False, True)
-    for action in ("", "batchEmbedContents")
-    if not action or operation is Operation.EMBED
+    for action in {Operation.EMBED: ("", "batchEmbedContents"), Operation.LIST_MODELS: LISTS}.get(
+        operation, ("",)
+    )
 )
 
 

@@ -162,7 +162,7 @@ class Exchange:
         try:
             if self.address.operation is Operation.LIST_MODELS:
                 assert self.principal is not None
-                self.answer(*answer_locally(self.plan, self.principal, self.address))
+                self.answer(*answer_locally(self.plan, self.principal, self.address, self.request.query))
                 return
             self._admit()
         except BadBody as bad:

@@ -3,10 +3,10 @@
 The door of the room. Requests: `decode_body`, `read_request`, `set_model`. Answers: `make_tap` for a stream,
 `read_body` for a whole one; both read usage with the same readers, into disjoint buckets. Words to the caller
 in the caller's own protocol: `refusal_response`, `convert_stream_error`, `terminal_event`, `keepalive`,
-`model_list`.
+`model_list`, `model_shape`. Providers' lists of models: `read_list`, `FIRST_PAGE`.
 
-What cannot be read raises BadBody (a request) or SSEOverflow (a stream); nothing else is raised for any
-input.
+What cannot be read raises BadBody (a request), SSEOverflow (a stream) or NotAList (a list of models); nothing
+else is raised for any input.
 """
 
 from waystation.model import Operation, Wire
@@ -19,7 +19,8 @@ from waystation.wire.converse import ConverseTap
 from waystation.wire.errors import convert_stream_error, keepalive, refusal_response, terminal_event
 from waystation.wire.estimate import estimate_tokens
 from waystation.wire.gemini import GenerateTap
-from waystation.wire.models import model_list
+from waystation.wire.listing import FIRST_PAGE, ListPage, NotAList, read_list
+from waystation.wire.models import model_list, model_shape
 from waystation.wire.reading import BodyReading
 from waystation.wire.request import RequestFacts, read_request
 from waystation.wire.responses import ResponsesTap, responses_error_to_failed
@@ -31,9 +32,12 @@ from waystation.wire.tap import StreamTap
 
 __all__ = [
     "DEFAULT_CAP",
+    "FIRST_PAGE",
     "STATUS_BY_TYPE",
     "BadBody",
     "BodyReading",
+    "ListPage",
+    "NotAList",
     "RequestFacts",
     "SSEDecoder",
     "SSEEvent",
@@ -47,7 +51,9 @@ __all__ = [
     "keepalive",
     "make_tap",
     "model_list",
+    "model_shape",
     "read_body",
+    "read_list",
     "read_request",
     "read_shape",
     "refusal_response",
