@@ -1,12 +1,14 @@
 """What providers list becomes visible where a pattern of the policy lets it through, and changes nothing else."""
 
+from collections.abc import Iterable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.policy.documents import ANA, BOB, COMPANY, MEL, faults, read
 from waystation.model import Capabilities, ListedModel, Operation, Principal, Refusal, Surface, Wire
-from waystation.policy import Catalogue, Plan, Resolution, compile_plan
+from waystation.policy import Catalogue, Plan, ProviderList, Resolution, compile_plan
 from waystation.pricing import PriceBook
 from waystation.wire.translate import translatable
 
@@ -22,11 +24,26 @@ GPT = (
     ListedModel("text-embedding-3-small", "", 10),
     ListedModel("gpt-image-1", "", 20),
 )
-LISTS = Catalogue({"anthropic": CLAUDE, "openai": GPT, "azure": GPT})
+_URLS = {
+    "anthropic": "https://api.anthropic.com",
+    "openai": "https://api.openai.com/v1",
+    "azure": "https://acme.openai.azure.com",
+    "google": "https://generativelanguage.googleapis.com",
+    "a": "https://api.anthropic.com",
+    "b": "http://127.0.0.1:1",
+    "g": "https://generativelanguage.googleapis.com",
+}
 
 
-def plan_of(text: str = COMPANY, catalogue: Catalogue = LISTS, *, prices: PriceBook | None = None) -> Plan:
-    return compile_plan(read(text), version=7, catalogue=catalogue, translatable=translatable, prices=prices)
+def catalogue(base_url: str = "https://api.openai.com/v1", /, **lists: Iterable[ListedModel]) -> Catalogue:
+    return Catalogue({p: ProviderList(_URLS.get(p, base_url), tuple(models)) for p, models in lists.items()})
+
+
+LISTS = catalogue(anthropic=CLAUDE, openai=GPT, azure=GPT)
+
+
+def plan_of(text: str = COMPANY, listing: Catalogue = LISTS, *, prices: PriceBook | None = None) -> Plan:
+    return compile_plan(read(text), version=7, catalogue=listing, translatable=translatable, prices=prices)
 
 
 def shown(plan: Plan, who: Principal = BOB, surface: Surface = Surface.ANTHROPIC) -> list[str]:
@@ -35,7 +52,7 @@ def shown(plan: Plan, who: Principal = BOB, surface: Surface = Surface.ANTHROPIC
 
 def test_patterns_show_what_their_provider_lists_behind_the_exact_names() -> None:
     assert shown(plan_of()) == ["claude-sonnet-5", "claude-haiku-4-5", "claude-new", "claude-old"]
-    assert shown(plan_of(catalogue=Catalogue())) == ["claude-sonnet-5", "claude-haiku-4-5"]
+    assert shown(plan_of(listing=Catalogue())) == ["claude-sonnet-5", "claude-haiku-4-5"]
 
 
 def test_a_model_is_shown_to_those_only_whose_pattern_it_is() -> None:
@@ -77,7 +94,7 @@ models:
     assert window is not None
 
     def known(text: str, *listed: ListedModel, prices: bool = True) -> tuple[int | None, int | None]:
-        plan = plan_of(text, Catalogue({"p": listed}), prices=PriceBook.builtin() if prices else None)
+        plan = plan_of(text, catalogue(p=listed), prices=PriceBook.builtin() if prices else None)
         answer = plan.resolve(BOB, Wire.CHAT, Operation.GENERATE, "gpt-5.4")
         assert isinstance(answer, Resolution)
         [route] = answer.routes
@@ -102,12 +119,19 @@ models:
   "*:free": {routes: [{provider: p, model: "x-{model}-{model}"}]}
 """
     listed = ("anthropic/claude-5", "claude-6", "anthropic/", "anthropic/gpt", "gpt", "x-a:free-a:free")
-    plan = plan_of(text, Catalogue({"p": [ListedModel(name, "Shown") for name in listed]}))
+    plan = plan_of(
+        text, catalogue("https://openrouter.ai/api/v1", p=[ListedModel(name, "Shown") for name in listed])
+    )
     [entry] = plan.models_for(BOB, Surface.OPENAI)
     assert (entry.id, entry.display_name) == ("claude-5", "Shown")
     answer = plan.resolve(BOB, Wire.CHAT, Operation.GENERATE, "claude-5")
     assert isinstance(answer, Resolution)
     assert [route.model for route in answer.routes] == ["anthropic/claude-5"]
+
+
+def test_another_server_under_the_same_name_has_another_list() -> None:
+    moved = COMPANY.replace("{kind: anthropic,", "{kind: anthropic, base_url: 'https://proxy.example',")
+    assert shown(plan_of(moved)) == ["claude-sonnet-5", "claude-haiku-4-5"]
 
 
 def test_exact_names_and_aliases_win() -> None:
@@ -124,7 +148,7 @@ providers:
 models:
   "claude-*": {routes: [{provider: a, priority: 1}, {provider: b}]}
 """
-    plan = plan_of(text, Catalogue({"a": CLAUDE[:1], "b": CLAUDE[1:2]}))
+    plan = plan_of(text, catalogue(a=CLAUDE[:1], b=CLAUDE[1:2]))
     assert shown(plan) == ["claude-opus-6", "claude-sonnet-5"]
     answer = plan.resolve(BOB, Wire.MESSAGES, Operation.GENERATE, "claude-opus-6")
     assert isinstance(answer, Resolution)
@@ -150,7 +174,7 @@ def test_only_what_can_be_asked_there_is_shown() -> None:
         ListedModel("gemini-embedding-1", capabilities=Capabilities(task="embeddings")),
         ListedModel("gemini-pictures", capabilities=Capabilities(task="other")),
     ]
-    plan = plan_of(MIXED, Catalogue({"p": GPT, "g": google}))
+    plan = plan_of(MIXED, catalogue(p=GPT, g=google))
     assert sorted(shown(plan, surface=Surface.ANTHROPIC)) == ["gemini-9", "gpt-5.5", "gpt-7"]
     assert sorted(shown(plan, surface=Surface.OPENAI)) == [
         "gemini-9",
@@ -186,7 +210,7 @@ def test_coding_tools_are_offered_what_is_found_and_start_with_what_is_named() -
 
 def test_a_policy_of_patterns_only_leaves_the_tools_own_default() -> None:
     text = ASKING.replace("KIND", "openai").replace("NAME", '"gpt-*"')
-    codex = plan_of(text, Catalogue({"p": GPT})).agent_defaults(BOB)["codex"]
+    codex = plan_of(text, catalogue(p=GPT)).agent_defaults(BOB)["codex"]
     assert codex.keys() == {"models"}
     assert [m["id"] for m in codex["models"]] == ["gpt-7", "gpt-5.5"]  # type: ignore[attr-defined]  # as above
 
@@ -284,9 +308,9 @@ def test_the_catalogue_names_every_line_and_where_it_is_from() -> None:
 def test_discovery_grants_and_takes_nothing(
     lists: dict[str, list[str]], name: str, who: Principal, wire: Wire
 ) -> None:
-    catalogue = Catalogue({p: [ListedModel(n) for n in names] for p, names in lists.items()})
-    before = plan_of(catalogue=Catalogue()).resolve(who, wire, Operation.GENERATE, name)
-    plan = plan_of(catalogue=catalogue)
+    listing = catalogue(**{p: [ListedModel(n) for n in names] for p, names in lists.items()})
+    before = plan_of(listing=Catalogue()).resolve(who, wire, Operation.GENERATE, name)
+    plan = plan_of(listing=listing)
     after = plan.resolve(who, wire, Operation.GENERATE, name)
     if isinstance(before, Refusal):
         assert isinstance(after, Refusal)

@@ -8,7 +8,7 @@ from waystation.policy.compiling import compile_plan, price_overrides
 from waystation.policy.defaults import default_policy
 from waystation.policy.diff import Change, diff
 from waystation.policy.errors import PolicyError, PolicyErrors, excerpt
-from waystation.policy.known import NOTHING_LISTED, Catalogue, Prices
+from waystation.policy.known import NOTHING_LISTED, Catalogue, Prices, ProviderList
 from waystation.policy.load import PolicyDocument, load
 from waystation.policy.plan import CatalogueLine, Plan, Resolution, Standing
 from waystation.policy.providers import Endpoint
@@ -27,6 +27,7 @@ __all__ = [
     "PolicyError",
     "PolicyErrors",
     "Prices",
+    "ProviderList",
     "Resolution",
     "Standing",
     "compile_plan",

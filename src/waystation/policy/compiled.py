@@ -79,7 +79,7 @@ class CompiledModel(msgspec.Struct, frozen=True):
 
 def entry_of(name: str, display_name: str, routes: Sequence[Route], catalogue: Catalogue) -> ModelEntry:
     """What lists show of it: the policy's words, else those of the first provider that lists it."""
-    listings = (catalogue.find(route.provider.id, route.model) for route in routes)
+    listings = (catalogue.find(route.provider, route.model) for route in routes)
     listed = next((found for found in listings if found is not None), None)
     if (
         listed is not None and not display_name and name in listed.id

@@ -36,7 +36,7 @@ def _names(pattern: CompiledModel, known: Known) -> Iterator[str]:
         before, template, after = route.model.partition(_MODEL)
         if not template or _MODEL in after:
             continue  # every name leads to one and the same model; or it stands in there twice
-        for listed in known.catalogue.of(route.provider.id):
+        for listed in known.catalogue.of(route.provider):
             middle = listed.id[len(before) : len(listed.id) - len(after)]
             if middle and before + middle + after == listed.id:
                 yield middle

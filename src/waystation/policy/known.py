@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
+import msgspec
+
 from waystation.model import Capabilities, ListedModel, Provider
 from waystation.policy.families import capabilities_of, merged
 
@@ -17,19 +19,31 @@ class Prices(Protocol):
         """Prompt tokens that fit, where the price data says."""
 
 
+class ProviderList(msgspec.Struct, frozen=True):
+    """What one provider answered when it was last asked for its models."""
+
+    base_url: str
+    """Who answered: another server under the same name in the policy has another list."""
+    models: tuple[ListedModel, ...]
+    at: int = 0
+    """When, in Unix seconds."""
+
+
 class Catalogue:
     """The models that providers list, by provider id. Immutable; a newer one takes its place whole."""
 
-    def __init__(self, lists: Mapping[str, Iterable[ListedModel]] | None = None) -> None:
-        self._lists = {
-            provider: {model.id: model for model in models} for provider, models in (lists or {}).items()
+    def __init__(self, lists: Mapping[str, ProviderList] | None = None) -> None:
+        self.lists: Mapping[str, ProviderList] = dict(lists or {})
+        self._models = {
+            (provider, known.base_url): {model.id: model for model in known.models}
+            for provider, known in self.lists.items()
         }
 
-    def of(self, provider: str) -> Iterable[ListedModel]:
-        return self._lists.get(provider, {}).values()
+    def of(self, provider: Provider) -> Iterable[ListedModel]:
+        return self._models.get((provider.id, provider.base_url), {}).values()
 
-    def find(self, provider: str, model: str) -> ListedModel | None:
-        return self._lists.get(provider, {}).get(model)
+    def find(self, provider: Provider, model: str) -> ListedModel | None:
+        return self._models.get((provider.id, provider.base_url), {}).get(model)
 
 
 NOTHING_LISTED = Catalogue()
@@ -49,7 +63,7 @@ class Known:
         Walks tables: some tens of microseconds. Callers remember the answer.
         """
         found = stated
-        listed = self.catalogue.find(provider.id, model)
+        listed = self.catalogue.find(provider, model)
         if listed is not None:
             found = merged(found, listed.capabilities)
         if self._prices is not None and found.context_window is None:
