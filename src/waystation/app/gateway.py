@@ -21,8 +21,10 @@ from uvicorn.server import HANDLED_SIGNALS
 
 from waystation import console, identity
 from waystation.app.announce import Announcement, write_gateway_file
+from waystation.app.discovery import Discovery
 from waystation.app.health import Health, health_routes
 from waystation.app.lakewriter import LakeWriterProcess
+from waystation.app.lists import read_lists
 from waystation.app.memory import collect_garbage_less
 from waystation.app.plan import PlanKeeper, PlanState
 from waystation.app.settings import Settings
@@ -30,6 +32,7 @@ from waystation.app.unavailable import store_unreachable
 from waystation.console.install import install_routes
 from waystation.ledger import Journal
 from waystation.model import Begin, Route, Usage
+from waystation.policy import NOTHING_LISTED, Catalogue
 from waystation.pricing import cost_nano
 from waystation.rehearsal import RehearsalServer
 from waystation.relay import Admission, Relay, RelayApp, protocol_for
@@ -78,7 +81,11 @@ class Gateway:
         store = open_store(settings.data, settings.database or None)
         stack.callback(store.close)
         rehearsal = await stack.enter_async_context(RehearsalServer(port=0, record=0, keyless=True))
-        keeper = PlanKeeper(store, dict(os.environ), rehearsal.url)
+        discovers = settings.discovery_interval > 0
+        listed = (
+            Catalogue(await asyncio.to_thread(read_lists, settings.data)) if discovers else NOTHING_LISTED
+        )
+        keeper = PlanKeeper(store, dict(os.environ), rehearsal.url, catalogue=listed)
         if settings.policy is not None:
             await asyncio.to_thread(keeper.apply_file, settings.policy)
         current = await asyncio.to_thread(keeper.load)
@@ -137,7 +144,11 @@ class Gateway:
         )
         _load(config, settings)
         self._server = _Server(config, relay)
-        for work in (relay.watch(), home.watch(), keeper.watch()):
+        works = [relay.watch(), home.watch(), keeper.watch()]
+        if discovers:
+            interval = settings.discovery_interval
+            works.append(Discovery(keeper, relay.pools, settings.data, interval=interval).run())
+        for work in works:
             task = loop.create_task(_keep_running(work))
             stack.callback(task.cancel)
         welcome = await asyncio.to_thread(home.service.first_run, self.url)

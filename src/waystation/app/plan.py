@@ -9,7 +9,7 @@ import msgspec
 
 from waystation import policy
 from waystation.model import AuthScheme, Provider
-from waystation.policy import Plan, PolicyErrors
+from waystation.policy import Catalogue, Plan, PolicyDocument, PolicyErrors
 from waystation.pricing import PriceBook
 from waystation.store import Store, StoredPolicy, StoreUnreachable
 from waystation.vault import SecretUnavailable, resolve
@@ -26,15 +26,27 @@ class PlanState(msgspec.Struct, frozen=True):
     plan: Plan
     prices: PriceBook
     credentials: Mapping[str, Credential | None]
+    document: PolicyDocument
+    """What the plan was made of."""
 
 
 class PlanKeeper:
     """`plan` and `prices` are always whole and of one version. A broken new version leaves the old in force."""
 
-    def __init__(self, store: Store, env: Mapping[str, str], rehearsal_url: str) -> None:
+    def __init__(
+        self,
+        store: Store,
+        env: Mapping[str, str],
+        rehearsal_url: str,
+        *,
+        catalogue: Catalogue = policy.NOTHING_LISTED,
+    ) -> None:
         self._store = store
         self._env = env
         self._rehearsal_url = rehearsal_url
+        self.catalogue = catalogue
+        """What providers list; a new one comes in by `take_catalogue`."""
+        self._changing = asyncio.Lock()
         self._state: PlanState | None = None
         self._listeners: list[Callable[[PlanState], None]] = []
         self.last_error = ""
@@ -82,14 +94,33 @@ class PlanKeeper:
     def _compile(self, text: str, name: str, version: int) -> PlanState:
         document = policy.load(text, filename=name)
         book = PriceBook.builtin(policy.price_overrides(document))
-        plan = policy.compile_plan(
+        plan = self._plan(document, version, book, self.catalogue)
+        return PlanState(plan, book, _credentials(plan.providers, self._env), document)
+
+    def _plan(self, document: PolicyDocument, version: int, book: PriceBook, catalogue: Catalogue) -> Plan:
+        return policy.compile_plan(
             document,
             version=version,
             prices=book,
             rehearsal_url=self._rehearsal_url,
             translatable=translatable,
+            catalogue=catalogue,
         )
-        return PlanState(plan, book, _credentials(plan.providers, self._env))
+
+    async def take_catalogue(self, catalogue: Catalogue) -> None:
+        """Puts the same policy in force with what providers list now."""
+        async with self._changing:
+            state = self.state
+            plan = await asyncio.to_thread(
+                self._plan, state.document, state.plan.version, state.prices, catalogue
+            )
+            self.catalogue = catalogue
+            self._put(msgspec.structs.replace(state, plan=plan))
+
+    def _put(self, state: PlanState) -> None:
+        self._state = state
+        for listener in self._listeners:
+            listener(state)
 
     async def watch(self) -> None:
         """Looks twice a second whether another process has changed anything, and if so at the policy."""
@@ -120,16 +151,14 @@ class PlanKeeper:
         """Puts a version in force, unless it is broken: then the last good one stays."""
         name = f"policy version {stored.version}"
         try:
-            state = await asyncio.to_thread(self._compile, stored.text, name, stored.version)
+            async with self._changing:
+                self._put(await asyncio.to_thread(self._compile, stored.text, name, stored.version))
         except PolicyErrors as errors:
             self.last_error = str(errors)
             fields = {"version": stored.version, "errors": str(errors)}
             _log.error("policy not taken", extra={"fields": fields})
             return
         self.last_error = ""
-        self._state = state
-        for listener in self._listeners:
-            listener(state)
         _log.info("policy in force", extra={"fields": {"version": stored.version}})
 
 

@@ -23,6 +23,8 @@ class Settings(msgspec.Struct, frozen=True):
     """Name of this process's journal; unique among gateways that share a lake."""
     lake_interval: float = 30.0
     """Seconds between two drains of the journal into the lake."""
+    discovery_interval: float = 6 * 3600.0
+    """Seconds between two looks at which models the providers list; 0 for never."""
     drain_timeout: int = 600
     """Seconds that streams in flight get to finish after SIGTERM."""
     plain_asgi: bool = False

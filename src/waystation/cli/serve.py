@@ -34,6 +34,13 @@ def serve(
     lake_interval: Annotated[
         float, typer.Option(help="Seconds between drains of the journal to the lake.")
     ] = 30.0,
+    discovery_interval: Annotated[
+        float,
+        typer.Option(
+            envvar="WAYSTATION_DISCOVERY_INTERVAL",
+            help="Seconds between looks at which models the providers list; 0 for never.",
+        ),
+    ] = 21600.0,
     drain_timeout: Annotated[
         int, typer.Option(help="Seconds that streams get to finish after SIGTERM.")
     ] = 600,
@@ -70,6 +77,7 @@ def serve(
         database=database,
         node=node,
         lake_interval=lake_interval,
+        discovery_interval=discovery_interval,
         drain_timeout=drain_timeout,
         plain_asgi=plain_asgi,
         log_level=log_level,

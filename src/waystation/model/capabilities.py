@@ -5,7 +5,7 @@ from typing import Literal
 import msgspec
 
 
-class Capabilities(msgspec.Struct, frozen=True, gc=False):
+class Capabilities(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """None means that nobody said; a translation then assumes that it can, and lets the provider object."""
 
     context_window: int | None = None

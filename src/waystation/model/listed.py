@@ -5,7 +5,7 @@ import msgspec
 from waystation.model.capabilities import Capabilities
 
 
-class ListedModel(msgspec.Struct, frozen=True):
+class ListedModel(msgspec.Struct, frozen=True, omit_defaults=True):
     """One line of a provider's list of models. What the provider does not say is empty."""
 
     id: str

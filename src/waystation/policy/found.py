@@ -18,7 +18,7 @@ def find_models(
     """An exact model for each that a provider lists and that a pattern's route to it stands for.
 
     `meant`: which entry of the policy a name means; what does not mean this pattern is none of its models. Pattern
-    by pattern, the newest first.
+    by pattern, the newest first, else as the provider lists them.
     """
     found: list[CompiledModel] = []
     for pattern in patterns:
@@ -26,7 +26,7 @@ def find_models(
         models = [pattern.named(name, known) for name in names]
         # What nothing here can be asked with would only lengthen every list.
         usable = [model for model in models if model.task != "other"]
-        found += sorted(usable, key=lambda m: (-m.entry.created, m.name))
+        found += sorted(usable, key=lambda m: -m.entry.created)
     return tuple(found)
 
 
