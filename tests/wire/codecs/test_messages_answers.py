@@ -203,6 +203,15 @@ def test_E21_a_seal_without_words_is_a_thinking_block_without_words() -> None:
     assert content(Reasoning(), Reasoning(seal=Seal(Wire.CHAT, "", "groq"))) == []
 
 
+@pytest.mark.parametrize("thinking", [THINKS, Thinking(adaptive=True, show="none")])
+def test_E27_an_answer_never_ends_in_a_seal_alone(thinking: Thinking) -> None:
+    """Claude Code takes the last block for the answer, and would show none. Gemini seals its last part."""
+    bare = Reasoning(seal=SEAL)
+    assert [block["type"] for block in content(Text("a"), bare, thinking=thinking)] == ["text"]
+    blocks = content(bare, Text("a"), bare, ToolCall("t", "f", "{}"), bare, thinking=thinking)
+    assert [block["type"] for block in blocks] == ["thinking", "text", "thinking", "tool_use"]
+
+
 def test_E23_redacted_thoughts() -> None:
     (block,) = content(Reasoning(seal=SEAL, redacted=True))
     assert block == {"type": "redacted_thinking", "data": wrap(SEAL)}

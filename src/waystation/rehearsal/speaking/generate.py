@@ -118,10 +118,13 @@ def _parts(ask: Ask, said: Said, ids: Ids, *, whole: bool) -> Iterator[Json]:
 
 
 def _sealed(ask: Ask, parts: list[Json], answer: Answer) -> list[Json]:
-    """A model that thought seals its first function call, or else the last part, with a thought signature."""
+    """A model that thought seals its first function call, or else the last part, with a thought signature; newer
+    ones put that into a part of its own, without words."""
     thought = "".join(s.text for s in answer.said if isinstance(s, Thinking))
     call = next((i for i, p in enumerate(parts) if "functionCall" in p), None)
     if not parts or not (thought or (call is not None and seals_calls(ask.model))):
         return parts
+    if call is None and seals_calls(ask.model):
+        return [*parts, {"text": "", "thoughtSignature": sign(thought)}]
     at = call if call is not None else len(parts) - 1
     return [{**p, "thoughtSignature": sign(thought)} if i == at else p for i, p in enumerate(parts)]

@@ -260,6 +260,11 @@ class GenerateReader:
             return
         kind = "thought" if part.thought else "text"
         seal: Seal | None = None
+        if signature and text and kind == self._open == "text":
+            # Its seal comes behind it: a tool may take the last text of an answer for the whole of it.
+            self._out.append(Delta(text))
+            self._seal(signature)
+            return
         if signature:
             if part.thought and text:
                 seal, kind = Seal(Wire.GENERATE, signature), "sealed"

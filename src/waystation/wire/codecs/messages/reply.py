@@ -101,17 +101,17 @@ def shown(request: Conversation) -> Shown:
 
 def _blocks(parts: Iterable[Part], show: Shown) -> Iterable[dict[str, Any]]:
     held: list[Reasoning] = []
-    """Thoughts that are shown only if a call follows."""
+    """Thoughts that are shown only if a call follows, or if anything does; as in the stream's writer."""
     for part in parts:
         if isinstance(part, Reasoning):
-            if show == "calls":
+            if show == "calls" or not (part.text or part.redacted):
                 held.append(part)
             elif has_content(part, part.seal):
                 yield thoughts_block(part, part.seal, hide=show == "sealed")
             continue
         if isinstance(part, Text) and not part.text:
             continue
-        if isinstance(part, ToolCall):
+        if isinstance(part, ToolCall) or show != "calls":
             for thought in held:
                 if is_sealed(thought.seal):
                     yield thoughts_block(thought, thought.seal)

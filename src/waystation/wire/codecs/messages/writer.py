@@ -58,7 +58,8 @@ class Writer:
         self._thoughts: list[str] = []
         """Words of the open part, if it is thoughts that may not be shown."""
         self._held: list[Reasoning] = []
-        """Thoughts that are shown only if a call follows."""
+        """Thoughts that are shown only if a call follows; or those that are a seal and nothing else, if anything does:
+        Claude Code takes the last block of an answer for the answer."""
 
     def write(self, events: list[Event]) -> bytes:
         for event in events:
@@ -108,10 +109,7 @@ class Writer:
     def _start_part(self, part: Part) -> None:
         self._part = part
         if isinstance(part, ToolCall):
-            for thought in self._held:
-                if is_sealed(thought.seal):
-                    self._whole(thoughts_block(thought, thought.seal))
-            self._held.clear()
+            self._give_held(called=True)
             start = {"type": "tool_use", "id": part.id, "name": part.name, "input": {}}
             self._open(start, "input_json_delta", "partial_json")
             if part.arguments:
@@ -120,7 +118,7 @@ class Writer:
             if part.text:
                 self._words(part.text)
         else:
-            self._held.clear()
+            self._give_held()
             if isinstance(part, Media):
                 self._whole({"type": "text", "text": left_out(part), "citations": None})
             elif isinstance(part, Native) and part.wire is Wire.MESSAGES:
@@ -132,7 +130,7 @@ class Writer:
         if before is None:
             part = self._part
             if isinstance(part, Text):
-                self._held.clear()
+                self._give_held()
                 before = self._open({"type": "text", "text": "", "citations": None}, "text_delta", "text")
             elif isinstance(part, Reasoning):
                 if self._show != "all" or part.redacted:
@@ -144,6 +142,14 @@ class Writer:
                 return
         self._spoke = True
         self._out.append(b"%b%b}}\n\n" % (before, _json(words)))
+
+    def _give_held(self, *, called: bool = False) -> None:
+        """What comes now is what the held thoughts belong to, or else they belong to nothing."""
+        if self._held and (called or self._show != "calls"):
+            for thought in self._held:
+                if is_sealed(thought.seal):
+                    self._whole(thoughts_block(thought, thought.seal))
+        self._held.clear()
 
     def _open(self, block: dict[str, Any], kind: str, field: str) -> bytes:
         self._begin()
@@ -202,7 +208,7 @@ class Writer:
             block = thoughts_block(whole, seal)
             self._piece({"type": "signature_delta", "signature": block["signature"]})
             self._stop()
-        elif self._show == "calls":
+        elif self._show == "calls" or not (whole.text or whole.redacted):
             self._held.append(whole)
         elif has_content(whole, seal):
             self._whole(thoughts_block(whole, seal, hide=self._show == "sealed"))
