@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from waystation.model import EndedBy, Operation, Outcome, Refusal, RefusalKind, Usage
-from waystation.relay import errors
+from waystation.relay import errors, trying
 from waystation.relay.downstream import Header
 from waystation.relay.headers import answer_headers
 from waystation.relay.upstream import Lost
@@ -100,7 +100,7 @@ class WholeAnswer(Answer):
         body = parts[0] if len(parts) == 1 else b"".join(parts)
         reading = self._read(body)
         error = reading.error if reading is not None else None
-        if error is not None and not x.head_sent and x.may_try_again(error, error.http_status):
+        if error is not None and not x.head_sent and trying.may_try_again(x, error, error.http_status):
             x.settle(Outcome.UPSTREAM_ERROR, EndedBy.PROVIDER, None, "", error.type)
             x.next_attempt(None)
             return
@@ -158,7 +158,7 @@ class ErrorAnswer(Answer):
         found = errors.read_error(x, b"".join(self._parts))
         answer = errors.told(x, found)  # also finds the provider's id, for the row
         x.settle(Outcome.UPSTREAM_ERROR, EndedBy.PROVIDER, None, "", found.word or f"http_{x.status}")
-        if x.may_try_again(found.error, x.status):
+        if trying.may_try_again(x, found.error, x.status):
             x.next_attempt(None)
         else:
-            x.failed(answer)
+            trying.failed(x, answer)

@@ -26,30 +26,26 @@ from waystation.model import (
 )
 from waystation.policy import Endpoint
 from waystation.relay import attempt as attempts
-from waystation.relay import counting, sealed, translated, translating
+from waystation.relay import sealed, translated, translating, trying
 from waystation.relay.addresses import Address
 from waystation.relay.answer import LOST, Answer, ErrorAnswer, WholeAnswer
 from waystation.relay.core import Relay
 from waystation.relay.dispatch import NOBODY, Dispatch, Labels
 from waystation.relay.downstream import Downstream, Header, Request
-from waystation.relay.errors import Told
 from waystation.relay.greet import greeting
 from waystation.relay.headers import id_header
 from waystation.relay.local import answer_locally
-from waystation.relay.router import TRANSIENT, another_may_do
 from waystation.relay.stream import StreamAnswer
 from waystation.relay.tries import Tries, retry_after
 from waystation.relay.upstream import Lost, UpstreamCall
 from waystation.wire import (
     BadBody,
     RequestFacts,
-    StreamError,
     decode_body,
     read_request,
     refusal_response,
 )
 from waystation.wire.canonical import Conversation
-from waystation.wire.overflow import overflow_of
 from waystation.wire.translate import Translation
 
 
@@ -198,91 +194,19 @@ class Exchange:
 
     # ---------------------------------------------------------------- attempts
     def next_attempt(self, refusal: Refusal | None) -> None:
-        """Tries the next route; with none left, refuses with what the last one came to."""
-        facts, address, tries = self.facts, self.address, self.tries
-        assert facts is not None
-        assert tries is not None
-        if tries.pause is not None:
-            self._timer = self.relay.loop.call_later(tries.pause, self._try_anew, refusal)
-            return
-        while tries.left:
-            route = tries.take()
-            operation = address.operation or Operation.GENERATE
-            endpoint = self.plan.endpoint(route, address.wire, operation, facts.stream, address.action)
-            if endpoint is None:
-                if operation is Operation.COUNT_TOKENS:
-                    self.answer(*counting.estimate(self, route))
-                    return
-            elif route.provider.id not in self.credentials:
-                refusal = Refusal(
-                    RefusalKind.NO_ROUTE,
-                    f"The gateway has no key for the provider {route.provider.id}: "
-                    "ask your platform team to set it.",
-                    rule=f"providers.{route.provider.id}.credential",
-                )
-            elif tries.is_full(route):
-                refusal = _full(route)
-            else:
-                self.translation = None
-                if endpoint.wire is not address.wire:
-                    impossible = translating.prepare(self, route, endpoint.wire)
-                    if impossible is not None:
-                        refusal = impossible
-                        continue
-                self._send(route, endpoint)
-                return
-        if self.attempt and address.operation is Operation.COUNT_TOKENS:
-            self.answer(*counting.estimate(self, tries.routes[0]))
-            return
-        self.refuse(
-            refusal
-            or Refusal(
-                RefusalKind.NO_ROUTE,
-                f"No provider of {facts.model} can answer this kind of request.",
-                rule=f"models.{facts.model}.routes",
-            )
-        )
+        """Tries the next route, now or after a pause; with none left, refuses with what the last one came to."""
+        trying.next_attempt(self, refusal)
 
-    def _try_anew(self, refusal: Refusal | None) -> None:
-        self._timer = None
-        assert self.tries is not None
-        self.tries.renew()
-        self.next_attempt(refusal)
-
-    def may_try_again(self, error: StreamError | None, status: int) -> bool:
-        """Whether `next_attempt` has something to try after an error of the provider's, which came with `status` or
-        stands for it.
-
-        Not for a prompt that was too long, which is too long elsewhere too, or goes to a lesser model unasked
-        (E90). Without its seals a request is tried once more on the same route (E25).
-        """
-        tries = self.tries
-        assert tries is not None
-        if error is not None and sealed.retry(self, error):
-            tries.repeat()
-            return True
-        if error is not None and overflow_of(error) is not None:
-            return False
-        if tries.left:
-            return another_may_do(status)
-        if status not in TRANSIENT or self.address.operation is not Operation.GENERATE:
-            return False
-        asked = error.retry_after if error is not None else None
-        return tries.may_wait(asked if asked is not None else retry_after(self.response_headers))
+    def after(self, pause: float, call: Callable[[], None]) -> None:
+        """Calls later, unless the exchange has come to its end by then."""
+        self._timer = self.relay.loop.call_later(pause, call)
 
     @property
     def may_switch(self) -> bool:
         """Whether another route could still take the place of the present one."""
         return not self.head_sent and self.tries is not None and self.tries.left
 
-    def failed(self, answer: Told) -> None:
-        """The provider's error is the answer."""
-        if counting.estimated_instead(self):
-            assert self.route is not None
-            answer = counting.estimate(self, self.route)
-        self.answer(*answer)
-
-    def _send(self, route: Route, endpoint: Endpoint) -> None:
+    def send(self, route: Route, endpoint: Endpoint) -> None:
         relay, head = self.relay, self.request.head
         assert self.facts is not None
         self.route = route
@@ -377,19 +301,10 @@ class Exchange:
         if self.head_sent:
             assert reply is not None
             reply.fail(refusal)
-        elif self._may_go_on(outcome):
+        elif trying.may_go_on(self, outcome):
             self.next_attempt(refusal)
         else:
             self.refuse(refusal)
-
-    def _may_go_on(self, outcome: Outcome) -> bool:
-        """After an attempt that came to no answer. Silence is not waited out twice on one route."""
-        tries = self.tries
-        assert tries is not None
-        if tries.left:
-            return True
-        broken = outcome in (Outcome.UPSTREAM_CUT, Outcome.UPSTREAM_UNREACHABLE)
-        return broken and self.address.operation is Operation.GENERATE and tries.may_wait(None)
 
     # ---------------------------------------------------------------- what the tool does
     def client_gone(self) -> None:
@@ -569,12 +484,3 @@ class Exchange:
     @property
     def streamed(self) -> bool:
         return isinstance(self._reply, StreamAnswer)
-
-
-def _full(route: Route) -> Refusal:
-    return Refusal(
-        RefusalKind.RATE_LIMITED,
-        f"All {route.max_in_flight} places at {route.id} are taken: try again in a moment.",
-        rule="models.routes.max_in_flight",
-        retry_after=1,
-    )

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from waystation.model import EndedBy, Outcome, Refusal, Usage, Wire
-from waystation.relay import errors
+from waystation.relay import errors, trying
 from waystation.relay.answer import Answer
 from waystation.relay.headers import answer_headers
 from waystation.relay.upstream import Lost
@@ -149,10 +149,10 @@ class StreamAnswer(Answer):
         x.abort_call()
         answer = errors.told_anew(x, error)
         x.settle(Outcome.UPSTREAM_ERROR, EndedBy.PROVIDER, None, "", error.type)
-        if x.may_try_again(error, error.http_status):
+        if trying.may_try_again(x, error, error.http_status):
             x.next_attempt(None)
         else:
-            x.failed(answer)
+            trying.failed(x, answer)
         return False
 
     def _settle(self, about_to_go: int) -> None:

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from waystation.model import EndedBy, Operation, Outcome
-from waystation.relay import errors
+from waystation.relay import errors, trying
 from waystation.relay.answer import Answer
 from waystation.relay.counting import CountAnswer
 from waystation.relay.headers import answer_headers
@@ -76,7 +76,7 @@ class TranslatedAnswer(Answer):
         x = self.x
         answer = errors.told_anew(x, error)
         x.settle(Outcome.UPSTREAM_ERROR, EndedBy.PROVIDER, None, "", error.type)
-        if x.may_try_again(error, error.http_status):
+        if trying.may_try_again(x, error, error.http_status):
             x.next_attempt(None)
         else:
-            x.failed(answer)
+            trying.failed(x, answer)
