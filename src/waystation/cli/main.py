@@ -17,6 +17,7 @@ _COMMANDS: dict[str, tuple[str, str, str]] = {
     "sign-in-link": ("waystation.cli.people", "sign_in_link", "Print a fresh one-time sign-in link."),
     "users": ("waystation.cli.people", "users", "List, add and switch off people and service accounts."),
     "sessions": ("waystation.cli.people", "sessions", "List and revoke sign-ins."),
+    "audit": ("waystation.cli.audit", "app", "Verify and export the audit log."),
     "token": ("waystation.cli.token", "app", "Mint a token for a service account."),
     "rehearsal": ("waystation.cli.rehearsal", "app", "Run the rehearsal provider by itself."),
 }

@@ -16,7 +16,7 @@ import typer
 from waystation import identity
 from waystation.identity import BASE_URL, OPERATOR, IdentityService, NotAllowed, NotFound, session_fields
 from waystation.model import PrincipalKind
-from waystation.store import NameTaken, StoreError, User, open_store
+from waystation.store import NameTaken, Store, StoreError, User, open_store
 
 sign_in_link = typer.Typer(help="Print a fresh one-time sign-in link.")
 users = typer.Typer(no_args_is_help=True, help="List, add and switch off people and service accounts.")
@@ -176,11 +176,8 @@ def revoke_session(
 
 
 @contextmanager
-def _service(data: Path, database: str) -> Iterator[tuple[IdentityService, str]]:
-    """The identity service over the gateway's files, and the address the gateway was last started under.
-
-    Turns the room's errors into one line and exit status 1.
-    """
+def open_control_state(data: Path, database: str) -> Iterator[Store]:
+    """The gateway's control state, from its files. Turns the room's errors into one line and exit status 1."""
     folder = data.expanduser()
     if not (folder / "master.key").exists():
         _fail(
@@ -189,13 +186,20 @@ def _service(data: Path, database: str) -> Iterator[tuple[IdentityService, str]]
     try:
         store = open_store(folder, database or None)
         try:
-            base_url = store.facts.get(BASE_URL) or _USUAL
-            built = identity.build(store, base_url=base_url, agents=lambda _principal: {})
-            yield built.service, base_url
+            yield store
         finally:
             store.close()
     except (NotAllowed, NotFound, NameTaken, StoreError, ValueError) as error:
         _fail(str(error))
+
+
+@contextmanager
+def _service(data: Path, database: str) -> Iterator[tuple[IdentityService, str]]:
+    """The identity service over the gateway's files, and the address the gateway was last started under."""
+    with open_control_state(data, database) as store:
+        base_url = store.facts.get(BASE_URL) or _USUAL
+        built = identity.build(store, base_url=base_url, agents=lambda _principal: {})
+        yield built.service, base_url
 
 
 def _fail(message: str) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
 from waystation.store import schema
-from waystation.store.audit import AuditEvent, AuditLog
+from waystation.store.audit import AuditChecked, AuditEvent, AuditLog
 from waystation.store.clock import Clock
 from waystation.store.codes import Code, Codes, CodeState, Purpose
 from waystation.store.database import Database, EngineDatabase, JoinedDatabase, connect
@@ -29,6 +29,7 @@ from waystation.store.seal import MasterKey, load_master_key
 from waystation.store.sessions import RefreshToken, Session, Sessions
 
 __all__ = [
+    "AuditChecked",
     "AuditEvent",
     "AuditLog",
     "Clock",
@@ -75,8 +76,8 @@ class Store:
         self.codes = Codes(database)
         self.facts = Facts(database)
         self.keys = SigningKeys(database, master)
-        self.policies = PolicyRepository(database, now)
-        self.audit = AuditLog(database, now)
+        self.policies = PolicyRepository(database, now, master)
+        self.audit = AuditLog(database, now, master)
         self.revocations = Revocations(database)
 
     @contextmanager
@@ -115,4 +116,6 @@ def open_store(data: Path, url: str | None = None, *, now: Clock = time.time) ->
         migrate(engine)
     except OperationalError as error:
         raise StoreUnreachable(f"The database does not answer: {error.orig}") from None
-    return Store(EngineDatabase(engine), master, now)
+    store = Store(EngineDatabase(engine), master, now)
+    store.audit.chain()
+    return store

@@ -10,6 +10,7 @@ from waystation.store import schema
 from waystation.store.audit import AuditLog
 from waystation.store.clock import Clock
 from waystation.store.database import Database, JoinedDatabase, next_value
+from waystation.store.seal import MasterKey
 
 
 class VersionConflict(RuntimeError):
@@ -37,7 +38,8 @@ class StoredPolicy(msgspec.Struct, frozen=True):
 
 
 class PolicyRepository:
-    def __init__(self, database: Database, now: Clock) -> None:
+    def __init__(self, database: Database, now: Clock, master: MasterKey) -> None:
+        self._master = master
         self._database = database
         self._now = now
 
@@ -69,7 +71,7 @@ class PolicyRepository:
                 note=note,
             )
             connection.execute(insert(table).values(**msgspec.structs.asdict(stored)))
-            AuditLog(JoinedDatabase(connection), self._now).append(
+            AuditLog(JoinedDatabase(connection), self._now, self._master).append(
                 "policy.applied",
                 actor=who,
                 actor_name=who,

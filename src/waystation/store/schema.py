@@ -19,7 +19,7 @@ from sqlalchemy import (
     Text,
 )
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest migration. A database that says so is opened without loading Alembic."""
 
 metadata = MetaData(
@@ -57,6 +57,61 @@ users = Table(
     Column("active", Boolean, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("disabled_at", BigInteger),
+    Column("source", String(16), nullable=False, server_default="local"),
+    Column("subject", String(640)),
+    Column("external_id", String(320)),
+    Column("profile", Text, nullable=False, server_default="{}"),
+    Column("own_groups", Text),
+    Column("updated_at", BigInteger),
+    Column("deleted_at", BigInteger),
+    Index("ix_users_subject", "subject", unique=True),
+    Index("ix_users_external_id", "external_id"),
+)
+
+directory_groups = Table(
+    "directory_groups",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("name", String(200), nullable=False, unique=True),
+    Column("external_id", String(320)),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+)
+
+directory_members = Table(
+    "directory_members",
+    metadata,
+    Column("group_id", String(64), ForeignKey("directory_groups.id", ondelete="CASCADE"), primary_key=True),
+    Column("user_id", String(64), ForeignKey("users.id"), primary_key=True, index=True),
+)
+
+provisioners = Table(
+    "provisioners",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("label", String(200), nullable=False),
+    Column("digest", LargeBinary(32), nullable=False, unique=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("used_at", BigInteger),
+    Column("revoked_at", BigInteger),
+)
+
+federations = Table(
+    "federations",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("user_id", String(64), ForeignKey("users.id"), nullable=False),
+    Column("issuer", String(512), nullable=False, index=True),
+    Column("audience", String(320), nullable=False),
+    Column("subject", String(512), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+seen_tokens = Table(
+    "seen_tokens",
+    metadata,
+    Column("digest", LargeBinary(32), primary_key=True),
+    Column("expires_at", BigInteger, nullable=False, index=True),
 )
 
 sessions = Table(
