@@ -75,7 +75,7 @@ class Discovery:
     def _follow_plan(self) -> None:
         """Whom to ask: those of the plan in force that we have the credential of. A new one is due at once."""
         state, now = self._keeper.state, asyncio.get_running_loop().time()
-        wanted = {p.id: p for p in state.plan.providers.values() if p.discover and p.id in state.credentials}
+        wanted = {p.id: p for p in state.plan.providers.values() if p.discover and p.id in state.credentials.by_provider}
         self._asked = {
             name: known
             if (known := self._asked.get(name)) is not None and known.provider == provider
@@ -106,7 +106,7 @@ class Discovery:
         try:
             async with gate:
                 addresses = state.plan.lists_of(provider)
-                credential = state.credentials.get(provider.id)
+                credential = state.credentials.by_provider.get(provider.id)
                 models = await list_models(self._pools, provider, addresses, credential)
         except Exception as error:
             self._tell(asked, error)

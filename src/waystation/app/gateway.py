@@ -103,7 +103,7 @@ class Gateway:
             admission=Admission(home.verifier, current.plan),
             recorder=journal,
             price=_pricer(keeper),
-            credentials=current.credentials,
+            credentials=current.credentials.by_provider,
         )
         stack.callback(relay.close)
         keeper.on_change(lambda state: _swap(relay, state))
@@ -144,7 +144,7 @@ class Gateway:
         )
         _load(config, settings)
         self._server = _Server(config, relay)
-        works = [relay.watch(), home.watch(), keeper.watch()]
+        works = [relay.watch(), home.watch(), keeper.watch(), keeper.renew()]
         if discovers:
             interval = settings.discovery_interval
             works.append(Discovery(keeper, relay.pools, settings.data, interval=interval).run())
@@ -266,7 +266,7 @@ def _application(routes: Sequence[BaseRoute], middleware: Sequence[Middleware]) 
 
 def _swap(relay: Relay, state: PlanState) -> None:
     """Puts a new plan in force; requests under way keep the one they began with."""
-    relay.credentials = state.credentials
+    relay.credentials = state.credentials.by_provider
     relay.admission.plan = state.plan
 
 

@@ -8,16 +8,15 @@ from pathlib import Path
 import msgspec
 
 from waystation import policy
-from waystation.model import AuthScheme, Provider
+from waystation.app.credentials import Credentials, find_credentials, renew
 from waystation.policy import Catalogue, Plan, PolicyDocument, PolicyErrors
 from waystation.pricing import PriceBook
 from waystation.store import Store, StoredPolicy, StoreUnreachable
-from waystation.vault import SecretUnavailable, resolve
 from waystation.wire.translate import translatable
 
 _log = logging.getLogger("waystation.policy")
 _POLL_SECONDS = 0.5
-Credential = tuple[bytes, bytes]
+_RENEWAL_SECONDS = 60.0
 
 
 class PlanState(msgspec.Struct, frozen=True):
@@ -25,7 +24,7 @@ class PlanState(msgspec.Struct, frozen=True):
 
     plan: Plan
     prices: PriceBook
-    credentials: Mapping[str, Credential | None]
+    credentials: Credentials
     document: PolicyDocument
     """What the plan was made of."""
 
@@ -95,7 +94,7 @@ class PlanKeeper:
         document = policy.load(text, filename=name)
         book = PriceBook.builtin(policy.price_overrides(document))
         plan = self._plan(document, version, book, self.catalogue)
-        return PlanState(plan, book, _credentials(plan.providers, self._env), document)
+        return PlanState(plan, book, find_credentials(plan.providers.values(), self._env), document)
 
     def _plan(self, document: PolicyDocument, version: int, book: PriceBook, catalogue: Catalogue) -> Plan:
         return policy.compile_plan(
@@ -121,6 +120,12 @@ class PlanKeeper:
         self._state = state
         for listener in self._listeners:
             listener(state)
+
+    async def renew(self) -> None:
+        """Renews credentials that run out (AWS), until cancelled."""
+        while True:
+            await asyncio.sleep(_RENEWAL_SECONDS)
+            await renew(self.state.credentials.accounts)
 
     async def watch(self) -> None:
         """Looks twice a second whether another process has changed anything, and if so at the policy."""
@@ -160,24 +165,3 @@ class PlanKeeper:
             return
         self.last_error = ""
         _log.info("policy in force", extra={"fields": {"version": stored.version}})
-
-
-def _credentials(providers: Mapping[str, Provider], env: Mapping[str, str]) -> dict[str, Credential | None]:
-    """The header that authenticates us to each provider; a provider whose secret is missing is left out."""
-    headers: dict[str, Credential | None] = {}
-    for provider in providers.values():
-        if provider.auth is AuthScheme.NONE or provider.credential is None:
-            headers[provider.id] = None
-            continue
-        try:
-            secret = resolve(provider.credential, env).reveal().encode("ascii")
-        except SecretUnavailable as missing:
-            _log.warning(
-                "provider without key", extra={"fields": {"provider": provider.id, "reason": str(missing)}}
-            )
-            continue
-        if provider.auth is AuthScheme.BEARER:
-            headers[provider.id] = (b"authorization", b"Bearer " + secret)
-        else:
-            headers[provider.id] = (provider.auth.value.encode("ascii"), secret)
-    return headers

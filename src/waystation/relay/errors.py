@@ -22,6 +22,17 @@ from waystation.wire.restate import restate
 if TYPE_CHECKING:
     from waystation.relay.exchange import Exchange
 
+_BAD_SIGNATURES = frozenset(
+    (
+        b"UnrecognizedClientException",
+        b"InvalidSignatureException",
+        b"IncompleteSignatureException",
+        b"ExpiredTokenException",
+        b"MissingAuthenticationTokenException",
+    )
+)
+"""https://docs.aws.amazon.com/bedrock/latest/APIReference/CommonErrors.html"""
+
 Told = tuple[int, list[Header], bytes]
 """Status, headers and body of an answer."""
 
@@ -65,7 +76,7 @@ def told(x: "Exchange", found: ErrorBody) -> Told:
     """
     assert x.route is not None
     provider, wire = x.route.provider.id, x.address.wire
-    if x.status == 401:
+    if x.status == 401 or _refuses_signature(x):
         refusal = Refusal(
             RefusalKind.NO_ROUTE,
             f"The provider {provider} does not accept the gateway's key: tell your platform team "
@@ -83,6 +94,14 @@ def told(x: "Exchange", found: ErrorBody) -> Told:
     if x.translation is not None:
         return told_anew(x, found.error)
     return x.status, answer_headers(x, decoded=found.decoded), found.body
+
+
+def _refuses_signature(x: "Exchange") -> bool:
+    """AWS says 403 where others say 401, and names the reason in a header (`x-amzn-errortype: Name:uri`)."""
+    if x.status != 403 or x.spoken is not Wire.CONVERSE:
+        return False
+    kinds = (value.partition(b":")[0] for name, value in x.response_headers if name == b"x-amzn-errortype")
+    return any(kind in _BAD_SIGNATURES for kind in kinds)
 
 
 def told_anew(x: "Exchange", error: StreamError) -> Told:

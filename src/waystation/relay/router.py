@@ -14,8 +14,8 @@ from waystation.relay.choose import Choice, Chooser
 from waystation.relay.health import Health, Verdict
 from waystation.wire import STATUS_BY_TYPE, RequestFacts, read_shape
 
-TRANSIENT = frozenset((408, 409, 425, 429, 500, 502, 503, 504, 529))
-"""Statuses that the same request may not get a moment later."""
+TRANSIENT = frozenset((408, 409, 424, 425, 429, 500, 502, 503, 504, 529))
+"""Statuses that the same request may not get a moment later; 424 is Bedrock's for a model that failed."""
 _ROUTES_OWN = frozenset((401, 402, 403, 404))
 """Statuses that are about our account at the provider, or about what it offers: another route may do."""
 _LATENCIES = 4096
