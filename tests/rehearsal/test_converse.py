@@ -146,6 +146,8 @@ def test_models_are_listed(server: RehearsalServer) -> None:
     )
     models = client.list_foundation_models()["modelSummaries"]
     assert "anthropic.claude-sonnet-4-5-20250929-v1:0" in {model["modelId"] for model in models}
+    [profile] = client.list_inference_profiles(typeEquals="SYSTEM_DEFINED")["inferenceProfileSummaries"]
+    assert profile["inferenceProfileId"] == "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
 
 
 # -------------------------------------------------------------------- signatures

@@ -9,7 +9,7 @@ from tests.rehearsal.asking import body, headers, provider, send, send_raw
 from tests.rehearsal.test_agent import calls, text
 
 from waystation.model import Operation, Wire
-from waystation.rehearsal import BadScript, Line, Rehearsal, Step, When, as_script, load_script
+from waystation.rehearsal import BadScript, Line, Rehearsal, Step, Vendor, When, as_script, load_script
 
 EXAMPLE = """
 keys: [secret]
@@ -122,3 +122,24 @@ def test_json_is_a_script_too(tmp_path: Path) -> None:
     path = tmp_path / "play.json"
     path.write_text(json.dumps({"steps": [{"reply": [{"text": "json"}]}]}), encoding="utf-8")
     assert load_script(path).steps[0].reply == (Line(text="json"),)
+
+
+def test_lists_have_the_models_that_a_script_names_page_by_page() -> None:
+    names = [f"claude-{i}" for i in range(1500)]
+    to = Rehearsal(as_script({"models": {"anthropic": names, "bedrock": ["eu.a.b", "c.d"]}}))
+
+    def listed(path: str, wire: Wire = Wire.MESSAGES) -> dict[str, Any]:
+        return dict(send_raw(to, "GET", path, headers(wire)).json)
+
+    first = listed("/anthropic/v1/models?limit=9999")
+    assert [m["id"] for m in first["data"]] == names[:1000]
+    assert first["has_more"]
+    rest = listed(f"/anthropic/v1/models?limit=1000&after_id={first['last_id']}")
+    assert ([m["id"] for m in rest["data"]], rest["has_more"]) == (names[1000:], False)
+    profiles = listed("/bedrock/inference-profiles?type=SYSTEM_DEFINED", Wire.CONVERSE)
+    assert [p["inferenceProfileId"] for p in profiles["inferenceProfileSummaries"]] == ["eu.a.b"]
+    models = listed("/bedrock/foundation-models", Wire.CONVERSE)
+    assert [m["modelId"] for m in models["modelSummaries"]] == ["c.d"]
+    assert "gpt-5.5" in {m["id"] for m in listed("/openai/v1/models", Wire.CHAT)["data"]}
+    to.lists[Vendor.OPENAI] = ("gpt-9",)
+    assert [m["id"] for m in listed("/openai/v1/models", Wire.CHAT)["data"]] == ["gpt-9"]

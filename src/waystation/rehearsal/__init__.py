@@ -13,6 +13,7 @@ from waystation.rehearsal.provider import Rehearsal
 from waystation.rehearsal.script import BadScript, Line, Script, Step, When, as_script, load_script
 from waystation.rehearsal.serve import Recorded, RehearsalServer
 from waystation.rehearsal.thread import rehearsal_thread
+from waystation.rehearsal.vendor import Vendor
 
 __all__ = [
     "BadFault",
@@ -23,6 +24,7 @@ __all__ = [
     "RehearsalServer",
     "Script",
     "Step",
+    "Vendor",
     "When",
     "as_script",
     "load_script",

@@ -41,6 +41,9 @@ _PLACES = {
     ("POST", "/openai/v1/embeddings"): Place(Vendor.OPENAI, Wire.EMBEDDINGS, Operation.EMBED),
     ("GET", "/openai/v1/models"): Place(Vendor.OPENAI, None, Operation.LIST_MODELS),
     ("GET", "/bedrock/foundation-models"): Place(Vendor.BEDROCK, None, Operation.LIST_MODELS),
+    ("GET", "/bedrock/inference-profiles"): Place(
+        Vendor.BEDROCK, None, Operation.LIST_MODELS, verb="inference-profiles"
+    ),
 }
 _GEMINI_VERBS = {
     "generateContent": Operation.GENERATE,

@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from waystation.rehearsal.ask import Json
 from waystation.rehearsal.vendor import Vendor
 
-ANTHROPIC = ("claude-opus-5", "claude-sonnet-5", "claude-sonnet-4-5", "claude-haiku-4-5", "rehearsal")
-OPENAI = ("gpt-5.5", "gpt-5.4", "gpt-5.4-mini", "text-embedding-3-small", "rehearsal")
-GEMINI = ("gemini-2.5-pro", "gemini-2.5-flash", "gemini-embedding-001", "rehearsal")
-BEDROCK = ("anthropic.claude-sonnet-4-5-20250929-v1:0", "amazon.nova-2-lite-v1:0", "rehearsal.model-v1:0")
+USUAL: Mapping[Vendor, tuple[str, ...]] = {
+    Vendor.ANTHROPIC: (
+        "claude-opus-5",
+        "claude-sonnet-5",
+        "claude-sonnet-4-5",
+        "claude-haiku-4-5",
+        "rehearsal",
+    ),
+    Vendor.OPENAI: ("gpt-5.5", "gpt-5.4", "gpt-5.4-mini", "text-embedding-3-small", "rehearsal"),
+    Vendor.GEMINI: ("gemini-2.5-pro", "gemini-2.5-flash", "gemini-embedding-001", "rehearsal"),
+    Vendor.BEDROCK: (
+        "anthropic.claude-sonnet-4-5-20250929-v1:0",
+        "us.anthropic.claude-sonnet-4-5-20250929-v1:0",
+        "amazon.nova-2-lite-v1:0",
+        "rehearsal.model-v1:0",
+    ),
+}
+"""What each vendor lists, unless a script or a test says otherwise."""
 
+PROFILES = "inference-profiles"
+_PLACES = ("us.", "eu.", "apac.", "global.")
+"""How the ids of Bedrock's inference profiles begin."""
+_LARGEST_PAGE = 1000
 _CREATED = 1_763_942_400
 _CREATED_TEXT = "2025-11-24T00:00:00Z"
 
@@ -30,9 +50,8 @@ def anthropic_model(name: str) -> Json:
     }
 
 
-def anthropic_page(limit: int, after: str | None, before: str | None) -> Json:
+def anthropic_page(names: Sequence[str], limit: int, after: str | None, before: str | None) -> Json:
     """One page of the list, by the API's cursor parameters."""
-    names = list(ANTHROPIC)
     if after in names:
         names = names[names.index(after) + 1 :]
     if before in names:
@@ -52,8 +71,8 @@ def openai_model(name: str) -> Json:
     return {"id": name, "object": "model", "created": _CREATED, "owned_by": "waystation-rehearsal"}
 
 
-def openai_list() -> Json:
-    return {"object": "list", "data": [openai_model(n) for n in OPENAI]}
+def openai_list(names: Sequence[str]) -> Json:
+    return {"object": "list", "data": [openai_model(n) for n in names]}
 
 
 def gemini_model(name: str) -> Json:
@@ -73,10 +92,10 @@ def gemini_model(name: str) -> Json:
     return model
 
 
-def gemini_page(size: int, token: str | None) -> Json:
+def gemini_page(names: Sequence[str], size: int, token: str | None) -> Json:
     start = int(token) if token and token.isdigit() else 0
-    page: Json = {"models": [gemini_model(n) for n in GEMINI[start : start + size]]}
-    if start + size < len(GEMINI):
+    page: Json = {"models": [gemini_model(n) for n in names[start : start + size]]}
+    if start + size < len(names):
         page["nextPageToken"] = str(start + size)
     return page
 
@@ -97,18 +116,37 @@ def bedrock_model(name: str) -> Json:
     }
 
 
-def listed(vendor: Vendor, model: str, query: dict[str, str]) -> Json:
-    """The list, a page of it, or the one model that the path names."""
+def bedrock_profile(name: str) -> Json:
+    return {
+        "inferenceProfileName": f"{name.partition('.')[0].upper()} {name.split('.')[-1][:30]} (rehearsal)",
+        "createdAt": _CREATED_TEXT,
+        "updatedAt": _CREATED_TEXT,
+        "inferenceProfileArn": f"arn:aws:bedrock:us-east-1:000000000000:inference-profile/{name}",
+        "models": [{"modelArn": f"arn:aws:bedrock:us-east-1::foundation-model/{name.partition('.')[2]}"}],
+        "inferenceProfileId": name,
+        "status": "ACTIVE",
+        "type": "SYSTEM_DEFINED",
+    }
+
+
+def listed(names: Sequence[str], vendor: Vendor, model: str, verb: str, query: dict[str, str]) -> Json:
+    """The list of `names`, a page of it, or the one model that the path names."""
     if vendor is Vendor.ANTHROPIC:
         if model:
             return anthropic_model(model)
-        limit = int(query["limit"]) if query.get("limit", "").isdigit() else 20
-        return anthropic_page(limit, query.get("after_id"), query.get("before_id"))
+        limit = _size(query.get("limit", ""), 20)
+        return anthropic_page(names, limit, query.get("after_id"), query.get("before_id"))
     if vendor is Vendor.OPENAI:
-        return openai_model(model) if model else openai_list()
+        return openai_model(model) if model else openai_list(names)
     if vendor is Vendor.BEDROCK:
-        return {"modelSummaries": [bedrock_model(n) for n in BEDROCK]}
+        if verb == PROFILES:
+            profiles = [bedrock_profile(n) for n in names if n.startswith(_PLACES)]
+            return {"inferenceProfileSummaries": profiles}
+        return {"modelSummaries": [bedrock_model(n) for n in names if not n.startswith(_PLACES)]}
     if model:
         return gemini_model(model)
-    size = int(query["pageSize"]) if query.get("pageSize", "").isdigit() else 50
-    return gemini_page(size, query.get("pageToken"))
+    return gemini_page(names, _size(query.get("pageSize", ""), 50), query.get("pageToken"))
+
+
+def _size(asked: str, usual: int) -> int:
+    return min(int(asked), _LARGEST_PAGE) if asked.isdigit() else usual

@@ -61,6 +61,8 @@ class Rehearsal:
         self.prompter = Prompter(script)
         self._keys = frozenset(script.keys) if script.keys is not None else None
         self._aws = dict(script.aws)
+        self.lists: dict[Vendor, tuple[str, ...]] = {**catalogue.USUAL, **script.models}
+        """What each vendor lists. Safe to change from any thread."""
         self._clock = clock
         self._keyless = keyless
         self._cache = PromptCache(clock)
@@ -127,7 +129,13 @@ class Rehearsal:
         elif ask is not None and place.operation is Operation.GENERATE:
             reply = self._generate(request, place, ask, key, step, faults, number)
         else:
-            reply = self._whole(request, place, _looked_up(request, place, body, ask), faults, number)
+            reply = self._whole(
+                request,
+                place,
+                _looked_up(request, place, body, ask, self.lists[place.vendor]),
+                faults,
+                number,
+            )
         if step is not None:
             reply.headers += [(k.encode(), v.encode()) for k, v in step.headers.items()]
         spoiling.spoil_reply(reply, faults)
@@ -298,7 +306,7 @@ def _is_due(fault: Fault, before: int) -> bool:
     return before >= fault.skip and (not fault.times or before < fault.skip + fault.times)
 
 
-def _looked_up(request: Request, place: Place, body: Json, ask: Ask | None) -> Json:
+def _looked_up(request: Request, place: Place, body: Json, ask: Ask | None, names: Sequence[str]) -> Json:
     """Answers that need no model: lists, counts, embeddings."""
     if ask is not None:
         return _counted(place, prompt_tokens(ask.parts))
@@ -307,7 +315,8 @@ def _looked_up(request: Request, place: Place, body: Json, ask: Ask | None) -> J
             batch = place.verb == "batchEmbedContents"
             return embeddings.gemini_batch(body) if batch else embeddings.gemini(body)
         return embeddings.openai(body)
-    return catalogue.listed(place.vendor, place.model, {k: v[0] for k, v in request.query.items()})
+    query = {k: v[0] for k, v in request.query.items()}
+    return catalogue.listed(names, place.vendor, place.model, place.verb, query)
 
 
 def _counted(place: Place, count: int) -> Json:

@@ -12,6 +12,7 @@ from waystation.model import Operation, Usage, Wire
 from waystation.rehearsal.answer import Answer, Call, Finish, Said, Text, Thinking
 from waystation.rehearsal.ask import Ask
 from waystation.rehearsal.faults import BadFault, Fault, parse_faults
+from waystation.rehearsal.vendor import Vendor
 
 
 class BadScript(ValueError):
@@ -99,6 +100,8 @@ class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """API keys to accept; without it any key that is not empty is. Of AWS credentials, the access key."""
     aws: dict[str, str] = {}
     """Secrets by access key: signatures made with these are recomputed, those of others only looked at."""
+    models: dict[Vendor, tuple[str, ...]] = {}
+    """What the vendors' lists of models have, instead of the usual names."""
 
 
 class Facts(msgspec.Struct, frozen=True):

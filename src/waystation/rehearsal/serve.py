@@ -23,6 +23,7 @@ import httptools
 from waystation.rehearsal.exchange import Break, Framing, Headers, Move, Pause, Reply, Request
 from waystation.rehearsal.provider import Rehearsal
 from waystation.rehearsal.script import Script, Step
+from waystation.rehearsal.vendor import Vendor
 
 _log = logging.getLogger(__name__)
 _LARGEST_BODY = 256 * 1024 * 1024
@@ -112,6 +113,10 @@ class RehearsalServer:
     def play(self, *steps: Step) -> None:
         """Append steps to the script; they take effect with the next request."""
         self.rehearsal.prompter.add(*steps)
+
+    def list_models(self, vendor: Vendor, *names: str) -> None:
+        """From the next request on, the vendor's list of models has these; it answers to any name as ever."""
+        self.rehearsal.lists[vendor] = names
 
     async def start(self) -> Self:
         loop = asyncio.get_running_loop()
