@@ -273,3 +273,13 @@ async def test_a_route_that_stalls_before_content_is_left_for_the_next(after: by
             rows = await rows_of(gateway, 2)
     assert answer.body == WHOLE_STREAM
     assert [row.outcome for row in rows] == [Outcome.TIMEOUT, Outcome.COMPLETE]
+
+
+async def test_what_is_known_of_routes_is_a_metric() -> None:
+    async with ScriptedProvider(whole(b"{}", "401 Unauthorized")) as a, ScriptedProvider(GOOD) as b:
+        text = routed("provider: a", "provider: b, priority: 1", a=a.url, b=b.url)
+        async with open_relay(text) as gateway:
+            await ask(gateway.port, PATH, MESSAGES)
+            families = {family.name: family for family in gateway.relay.metrics.collect()}
+    available = {s.labels["route"]: s.value for s in families["waystation_route_available"].samples}
+    assert available == {"a/claude-sonnet-4-5": 0.0, "b/claude-sonnet-4-5": 1.0}

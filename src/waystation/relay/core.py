@@ -130,6 +130,7 @@ class Relay:
         self.draining = False
         self.rng = random.Random()  # noqa: S311  # spreads load by weight; nothing secret hangs on it
         self.router = Router(self.rng, self.now)
+        self.metrics.routes = lambda: list(self.router.health.statuses(self.now()))
         self._settled: list[tuple[Attempt, Exchange]] = []
         self._standings: dict[str, tuple[Plan, Principal, tuple[tuple[str, ...], str]]] = {}
         self._id_prefix = "req_" + os.urandom(8).hex().translate(_LETTERS)

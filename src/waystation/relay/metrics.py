@@ -6,7 +6,7 @@ is needed. Names follow the Prometheus conventions (base units, `_total`).
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
@@ -14,6 +14,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from waystation.model import Attempt
+from waystation.relay.health import RouteStatus, State
 
 _TTFT_BOUNDS_US = tuple(int(s * 1e6) for s in (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0))
 
@@ -44,6 +45,8 @@ class RelayMetrics(Collector):
         self._ttft_counts = [0] * (len(_TTFT_BOUNDS_US) + 1)
         self._ttft_sum_us = 0
         self.gauges: dict[str, tuple[str, Callable[[], float]]] = {}
+        self.routes: Callable[[], Iterable[RouteStatus]] = tuple
+        """How each route is doing now."""
 
     def count_dropped(self, surface: str, names: Sequence[str]) -> None:
         """Counts what a translation left out. Unknown fields come from tools, so their names are bounded."""
@@ -115,6 +118,7 @@ class RelayMetrics(Collector):
             dict(self._dropped),
         )
         yield self._ttft()
+        yield from _route_families(list(self.routes()))
         yield CounterMetricFamily(
             "waystation_keepalives", "Keep-alives put into silent streams.", value=self.keepalives
         )
@@ -141,3 +145,25 @@ def _counter(name: str, text: str, labels: Sequence[str], values: Mapping[Any, i
         if value:
             family.add_metric(key, value)
     return family
+
+
+def _route_families(statuses: Sequence[RouteStatus]) -> Iterator[Metric]:
+    available = GaugeMetricFamily(
+        "waystation_route_available",
+        "1 where requests go to a route now, 0 where it is left alone.",
+        labels=["route"],
+    )
+    in_flight = GaugeMetricFamily(
+        "waystation_route_in_flight", "Requests under way to a route.", labels=["route"]
+    )
+    latency = GaugeMetricFamily(
+        "waystation_route_first_content_seconds",
+        "Time to the first content, averaged lately.",
+        labels=["route"],
+    )
+    for status in statuses[:_MOST_CELLS]:
+        fit = status.state is not State.OPEN and not status.wait
+        available.add_metric([status.route], float(fit))
+        in_flight.add_metric([status.route], float(status.in_flight))
+        latency.add_metric([status.route], status.latency)
+    yield from (available, in_flight, latency)
