@@ -9,6 +9,7 @@ from waystation.model import AuthScheme, Operation
 from waystation.policy.document import ChoiceSpec, ModelSpec, Policy, PriceSpec, ProviderSpec
 from waystation.policy.errors import Path, looks_like_secret
 from waystation.policy.kinds import KINDS, ProviderKind, path_key, region_of
+from waystation.policy.limit_checking import check_limits
 from waystation.policy.names import compile_pattern, did_you_mean, is_pattern
 from waystation.policy.nodes import Node
 
@@ -41,6 +42,7 @@ def check(policy: Policy, root: Node, fault: Fault) -> None:
     for name, model in policy.models.items():
         _choose(name, model, policy, groups, root, fault)
     _names(policy, root, fault)
+    check_limits(policy, groups, root, fault)
     if EVERYONE in policy.access.groups:
         path: Path = ("access", "groups", EVERYONE)
         fault(root.key_at(path), path, f"`{EVERYONE}` is built in: every signed-in person is in it")

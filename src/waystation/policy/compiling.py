@@ -19,6 +19,7 @@ from waystation.policy.compiled import CompiledModel, entry_of
 from waystation.policy.document import Amounts, ChoiceSpec, ModelSpec, Policy, PriceSpec
 from waystation.policy.errors import Path, PolicyError, PolicyErrors
 from waystation.policy.known import NOTHING_LISTED, Catalogue, Known, Prices
+from waystation.policy.limit_rules import Rules, compile_budget, compile_limit
 from waystation.policy.load import PolicyDocument
 from waystation.policy.names import by_precision, compile_pattern, did_you_mean, is_pattern
 from waystation.policy.plan import Plan
@@ -71,6 +72,19 @@ def compile_plan(
         price_overrides=overrides,
         routing=Routing(**msgspec.structs.asdict(policy.routing)),
         known=known,
+        rules=rules_of(policy),
+    )
+
+
+def rules_of(policy: Policy) -> Rules:
+    """Its limits and budgets, ready to hold requests against."""
+    aliases = {alias: name for name, spec in policy.models.items() for alias in spec.aliases}
+    return Rules(
+        limits=tuple(compile_limit(name, spec, aliases) for name, spec in policy.limits.items()),
+        budgets=tuple(compile_budget(name, spec, aliases) for name, spec in policy.budgets.items()),
+        refuse_unknown_price=policy.spending.unknown_price == "refuse",
+        reserve_output=policy.spending.reserve_output,
+        contact=policy.access.contact,
     )
 
 

@@ -9,8 +9,15 @@ from waystation.policy.errors import Path, render_path
 from waystation.policy.load import PolicyDocument
 from waystation.policy.names import listing
 
-_NOUNS = {"providers": "provider", "models": "model", "groups": "group", "roles": "role"}
-_KEYED = {"providers", "models", "groups", "roles", "headers", "paths", "service_tiers"}
+_NOUNS = {
+    "providers": "provider",
+    "models": "model",
+    "groups": "group",
+    "roles": "role",
+    "limits": "limit",
+    "budgets": "budget",
+}
+_KEYED = {*_NOUNS, "headers", "paths", "service_tiers"}
 """Maps whose keys are names, so that a new key is a new thing and not a field that was set."""
 _SETS = {"groups", "aliases", "members", "agents", "wires", "admin", "auditor", "finance"}
 """Lists whose order says little: what came and what went says more than both lists."""

@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from waystation.model import Wire
 from waystation.policy.kinds import KINDS, PATH_KEYS
+from waystation.policy.limit_specs import BudgetSpec, LimitName, LimitSpec, SpendingSpec
 
 ProviderId = Annotated[
     str,
@@ -514,3 +515,14 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     routing: Annotated[
         RoutingSpec, Meta(description="How requests are spread over routes, and what happens when one fails.")
     ] = RoutingSpec()
+    limits: Annotated[
+        dict[LimitName, LimitSpec],
+        Meta(description="How much may be asked for in a time, or at once; each under a name of your own."),
+    ] = {}
+    budgets: Annotated[
+        dict[LimitName, BudgetSpec],
+        Meta(description="How much may be spent in a period; each under a name of your own."),
+    ] = {}
+    spending: Annotated[
+        SpendingSpec, Meta(description="How a request is counted against budgets before its price is known.")
+    ] = SpendingSpec()

@@ -23,6 +23,7 @@ from waystation.policy.checking import EVERYONE
 from waystation.policy.compiled import CompiledModel
 from waystation.policy.found import find_models
 from waystation.policy.known import Known
+from waystation.policy.limit_rules import Rules
 from waystation.policy.providers import LISTS, Endpoint, EndpointTable
 from waystation.policy.smart import Circumstances, candidates
 
@@ -31,6 +32,7 @@ _REMEMBERED = 4096
 _LONGEST_NAME = 256
 _USUAL_ROUTING = Routing()
 _NOTHING_KNOWN = Known()
+_NO_RULES = Rules()
 _CLAUDE_CODE_SHOWS = ("claude", "anthropic")
 """It offers only models whose names begin so (2.1.197)."""
 
@@ -77,6 +79,7 @@ class Plan:
         price_overrides: tuple[PriceOverride, ...],
         routing: Routing = _USUAL_ROUTING,
         known: Known = _NOTHING_KNOWN,
+        rules: Rules = _NO_RULES,
     ) -> None:
         self.version = version
         """Version of the stored policy; 0 for the embedded default."""
@@ -84,6 +87,8 @@ class Plan:
         self.price_overrides = price_overrides
         """Prices that the policy states, for `PriceBook.builtin(overrides=…)`."""
         self.routing = routing
+        self.rules = rules
+        """Its limits and budgets."""
         self.smart: Mapping[str, str] = {
             name: model.name
             for model in models.values()

@@ -218,8 +218,9 @@ class Reader:
             self.fault(node, path, f"expected {expected}, found {_found(node)}")
             return _MISSING
         exponent = value.normalize().as_tuple().exponent
-        if value < 0 or value > 1_000_000:
-            self.fault(node, path, f"expected {expected}: between 0 and 1,000,000")
+        most = hints.get("most", 1_000_000)
+        if value < 0 or value > most:
+            self.fault(node, path, f"expected {expected}: between 0 and {most:,}")
             return _MISSING
         if isinstance(exponent, int) and -exponent > hints["decimals"]:
             self.fault(node, path, f"has more than {hints['decimals']} decimals, finer than prices are kept")

@@ -51,6 +51,13 @@ models:
   "claude-*":                               # every other Claude, under its own name
     routes: [{provider: anthropic}]
 
+limits:
+  pace: {per: user, requests: 60/1m, concurrent: 8}
+
+budgets:
+  person: {per: user, usd: 20, every: day}
+  platform: {per: group, groups: [platform], usd: 3000, downgrade: {to: qwen3-coder, at: 90}}
+
 access:
   default: allow
   contact: "#ai-platform"
@@ -93,6 +100,8 @@ Running gateways take a new version within a second; requests in flight finish u
   Without a cache-read or cache-write rate, such tokens cost what plain input costs; hour-long cache writes
   without a rate of their own cost what 5-minute ones do. A model without any price has an unknown cost, which
   is not zero.
+- **Limits and budgets.** A request must fit every one that covers it; [limits and budgets](limits.md) says how it
+  is counted. A `downgrade` sends requests to its model from `at` percent on; downgrades may not go round.
 - **YAML** is read by the rules of YAML 1.2: `no`, `on` and dates are text. Tabs, anchors, aliases, tags and
   duplicate keys are refused.
 """
