@@ -92,7 +92,7 @@ class PlanKeeper:
 
     def _compile(self, text: str, name: str, version: int) -> PlanState:
         document = policy.load(text, filename=name)
-        book = PriceBook.builtin(policy.price_overrides(document))
+        book = PriceBook.builtin(policy.price_overrides(document), policy.price_factors(document))
         plan = self._plan(document, version, book, self.catalogue)
         return PlanState(plan, book, find_credentials(plan.providers.values(), self._env), document)
 

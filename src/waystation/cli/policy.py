@@ -229,7 +229,7 @@ def _load_or_exit(text: str, name: str, as_json: bool) -> tuple[PolicyDocument, 
     """The document and what it compiles to; on faults prints them all and ends with exit status 1."""
     try:
         document = policy.load(text, filename=name)
-        book = PriceBook.builtin(policy.price_overrides(document))
+        book = PriceBook.builtin(policy.price_overrides(document), policy.price_factors(document))
         return document, policy.compile_plan(document, version=0, prices=book), book
     except PolicyErrors as errors:
         _fail(errors.errors, text, as_json=as_json)

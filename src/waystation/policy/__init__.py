@@ -4,7 +4,7 @@
 `Plan` that answers who may send which model where.
 """
 
-from waystation.policy.compiling import compile_plan, price_overrides
+from waystation.policy.compiling import billing_terms, compile_plan, price_factors, price_overrides
 from waystation.policy.defaults import default_policy
 from waystation.policy.diff import Change, diff
 from waystation.policy.errors import PolicyError, PolicyErrors, excerpt
@@ -30,11 +30,13 @@ __all__ = [
     "ProviderList",
     "Resolution",
     "Standing",
+    "billing_terms",
     "compile_plan",
     "default_policy",
     "diff",
     "excerpt",
     "json_schema",
     "load",
+    "price_factors",
     "price_overrides",
 ]

@@ -6,6 +6,7 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 from waystation.model import AuthScheme, Operation
+from waystation.policy.billing import LISTS
 from waystation.policy.document import ChoiceSpec, ModelSpec, Policy, PriceSpec, ProviderSpec
 from waystation.policy.errors import Path, looks_like_secret
 from waystation.policy.kinds import KINDS, ProviderKind, path_key, region_of
@@ -42,6 +43,7 @@ def check(policy: Policy, root: Node, fault: Fault) -> None:
     for name, model in policy.models.items():
         _choose(name, model, policy, groups, root, fault)
     _names(policy, root, fault)
+    _billing(policy, declared, root, fault)
     check_limits(policy, groups, root, fault)
     if EVERYONE in policy.access.groups:
         path: Path = ("access", "groups", EVERYONE)
@@ -281,3 +283,16 @@ def _names(policy: Policy, root: Node, fault: Fault) -> None:
             elif alias in taken:
                 fault(root.at(path), path, f"this name is taken by `{taken[alias]}`")
             taken.setdefault(alias, f"models.{name}.aliases[{i}]")
+
+
+def _billing(policy: Policy, providers: tuple[str, ...], root: Node, fault: Fault) -> None:
+    for field in LISTS:
+        for i, entry in enumerate(getattr(policy.billing, field)):
+            path: Path = ("billing", field, i)
+            if entry.provider and entry.provider not in providers:
+                place = (*path, "provider")
+                hint = did_you_mean(entry.provider, providers)
+                fault(root.at(place), place, f"no provider has this name; {hint}")
+            if entry.since is not None and entry.until is not None and entry.until < entry.since:
+                place = (*path, "until")
+                fault(root.at(place), place, "this day is before `since`")

@@ -14,6 +14,8 @@ from waystation.model import (
     Routing,
     StatedRates,
 )
+from waystation.model.billing import BillingTerms, PriceFactor
+from waystation.policy.billing import factors_of, terms_of
 from waystation.policy.checking import named_models, prices_of
 from waystation.policy.compiled import CompiledModel, entry_of
 from waystation.policy.document import Amounts, ChoiceSpec, ModelSpec, Policy, PriceSpec
@@ -111,6 +113,16 @@ def price_overrides(doc: PolicyDocument) -> tuple[PriceOverride, ...]:
     if errors:
         raise PolicyErrors(errors)
     return tuple(override for override, _ in stated.values())
+
+
+def price_factors(doc: PolicyDocument) -> tuple[PriceFactor, ...]:
+    """What the policy's regions and tiers multiply prices by, for `PriceBook.builtin(factors=…)`."""
+    return factors_of(doc.policy.billing)
+
+
+def billing_terms(doc: PolicyDocument) -> BillingTerms:
+    """What turns list cost into the bill."""
+    return terms_of(doc.policy.billing)
 
 
 def _stated_prices(policy: Policy) -> Iterator[tuple[PriceOverride, Path]]:

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from waystation.model import Wire
+from waystation.policy.billing import BillingSpec
 from waystation.policy.kinds import KINDS, PATH_KEYS
 from waystation.policy.limit_specs import BudgetSpec, LimitName, LimitSpec, SpendingSpec
 
@@ -526,3 +527,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     spending: Annotated[
         SpendingSpec, Meta(description="How a request is counted against budgets before its price is known.")
     ] = SpendingSpec()
+    billing: Annotated[
+        BillingSpec,
+        Meta(description="What is agreed about money beside list prices: discounts, credits, seats."),
+    ] = BillingSpec()

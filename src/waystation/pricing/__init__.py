@@ -6,6 +6,6 @@ is not the same as free.
 """
 
 from waystation.pricing.book import PriceBook
-from waystation.pricing.rates import LongContextRates, Rates, cost_nano
+from waystation.pricing.rates import FACTOR_ONE, LongContextRates, Rates, cost_nano, in_force
 
-__all__ = ["LongContextRates", "PriceBook", "Rates", "cost_nano"]
+__all__ = ["FACTOR_ONE", "LongContextRates", "PriceBook", "Rates", "cost_nano", "in_force"]

@@ -20,6 +20,10 @@ from typing import NamedTuple
 import msgspec
 
 from waystation.model import StatedRates, Usage
+from waystation.model.billing import MILLION
+
+FACTOR_ONE = MILLION * MILLION
+"""A factor of one: parts per million of the region, times those of the tier."""
 
 
 class Rates(msgspec.Struct, frozen=True):
@@ -39,6 +43,10 @@ class Rates(msgspec.Struct, frozen=True):
     """Highest threshold first."""
     service_tiers: dict[str, "Rates"] = {}
     """By lower-case name of the tier that the provider served; a tier not in it costs the standard rates."""
+    factor_ppm: int = 1_000_000
+    """Multiplies the sum, in parts per million: a region's uplift."""
+    tier_factors: dict[str, int] = {}
+    """Multiplies it as well, by lower-case name of a tier that `service_tiers` has no rates for."""
     origin: str = ""
     """Where the figures come from: `<price provider>/<model>` of the price data, or the override's source."""
 
@@ -55,16 +63,9 @@ def cost_nano(rates: Rates, usage: Usage) -> int:
 
     The buckets of `usage` are disjoint (reasoning is inside output). The service tier counted is the one in
     the response, never the one asked for. Long-context rates reprice the whole request, and the threshold
-    is measured on all prompt tokens, cached ones included.
+    is measured on all prompt tokens, cached ones included. Factors multiply the exact sum.
     """
-    if usage.tier and rates.service_tiers:
-        rates = rates.service_tiers.get(usage.tier.lower(), rates)
-    if rates.long_context:
-        prompt = usage.input + usage.cache_read + usage.cache_write_5m + usage.cache_write_1h
-        for above, dearer in rates.long_context:
-            if prompt > above:
-                rates = dearer
-                break
+    rates, factor = in_force(rates, usage.tier, usage.prompt)
     pico = (
         usage.input * rates.input
         + usage.cache_read * rates.cache_read
@@ -76,7 +77,26 @@ def cost_nano(rates: Rates, usage: Usage) -> int:
     )
     if usage.reasoning and rates.reasoning != rates.output:
         pico += usage.reasoning * (rates.reasoning - rates.output)
-    return (pico + 500) // 1000
+    if factor == FACTOR_ONE:
+        return (pico + 500) // 1000
+    return (pico * factor + 500 * FACTOR_ONE) // (1000 * FACTOR_ONE)
+
+
+def in_force(rates: Rates, tier: str, prompt: int) -> tuple[Rates, int]:
+    """The plain rates that hold for such a request, and their factor in parts per `FACTOR_ONE`."""
+    factor = FACTOR_ONE if rates.factor_ppm == MILLION else rates.factor_ppm * MILLION
+    if tier and (rates.service_tiers or rates.tier_factors):
+        tier = tier.lower()
+        served = rates.service_tiers.get(tier)
+        if served is not None:
+            rates = served
+        elif rates.tier_factors:
+            factor = rates.factor_ppm * rates.tier_factors.get(tier, MILLION)
+    for above, dearer in rates.long_context:
+        if prompt > above:
+            rates = dearer
+            break
+    return rates, factor
 
 
 def from_stated(
