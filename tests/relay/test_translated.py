@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
+from tests.rehearsal.asking import body, target
 from tests.rehearsal_fixture import rehearsal
 from tests.relay.crossing import CROSSINGS, MODELS, WIRES, crossing, heard, named, policy, say, spent
-from tests.relay.tool import AUTH, ask
+from tests.relay.tool import AUTH, ask, request_bytes, sent
 from waystation.model import Outcome, Usage, Wire
 from waystation.rehearsal import Line, RehearsalServer, Step
 
@@ -104,12 +105,12 @@ async def test_nothing_of_the_tools_own_protocol_reaches_the_provider(
         "accept-language": "tlh",
     }
     name = named(spoken)
-    said: dict[str, Any] = {
+    bodies: dict[Wire, dict[str, Any]] = {
         Wire.MESSAGES: {"model": name, "max_tokens": 9, "messages": [{"role": "user", "content": "say hi"}]},
         Wire.RESPONSES: {"model": name, "input": "say hi"},
         Wire.CHAT: {"model": name, "messages": [{"role": "user", "content": "say hi"}]},
         Wire.GENERATE: {"contents": [{"role": "user", "parts": [{"text": "say hi"}]}]},
-    }[asked]
+    }
     paths = {
         Wire.MESSAGES: "/anthropic/v1/messages?beta=true",
         Wire.RESPONSES: "/openai/v1/responses",
@@ -117,7 +118,7 @@ async def test_nothing_of_the_tools_own_protocol_reaches_the_provider(
         Wire.GENERATE: f"/gemini/v1beta/models/{name}:generateContent?x=1",
     }
     async with crossing(policy(rehearsal.url)) as gateway:
-        answer = await ask(gateway.port, paths[asked], said, headers=[AUTH, *private.items()])
+        answer = await ask(gateway.port, paths[asked], bodies[asked], headers=[AUTH, *private.items()])
         row = gateway.ledger.rows[0]
     assert answer.status == 200, answer.body
     (request,) = rehearsal.requests
@@ -193,9 +194,6 @@ async def test_a_provider_that_speaks_it_is_asked_before_one_that_must_be_transl
 
 async def test_a_stream_is_not_held_back_until_it_is_whole(kind: str, rehearsal: RehearsalServer) -> None:
     """E17: the first word is out while the provider still writes."""
-    from tests.relay.crossing import body, target
-    from tests.relay.tool import request_bytes, sent
-
     said = body(Wire.MESSAGES, "long 60 [[rehearse: pace ms=40]]", stream=True) | {
         "model": named(Wire.RESPONSES)
     }

@@ -26,7 +26,7 @@ from waystation.model import (
 )
 from waystation.policy import Endpoint
 from waystation.relay import attempt as attempts
-from waystation.relay import sealed, translated, translating, trying
+from waystation.relay import counting, sealed, translated, translating, trying
 from waystation.relay.addresses import Address
 from waystation.relay.answer import LOST, Answer, ErrorAnswer, WholeAnswer
 from waystation.relay.core import Relay
@@ -303,6 +303,9 @@ class Exchange:
             reply.fail(refusal)
         elif trying.may_go_on(self, outcome):
             self.next_attempt(refusal)
+        elif self.address.operation is Operation.COUNT_TOKENS:  # always answered (E83)
+            assert self.route is not None
+            self.answer(*counting.estimate(self, self.route))
         else:
             self.refuse(refusal)
 

@@ -27,6 +27,7 @@ _HISTORY = {
     Wire.CHAT: "messages",
     Wire.GENERATE: "contents",
 }
+_PAIRED = ("message", "function_call", "custom_tool_call")
 _ANY_SIGNATURE = "skip_thought_signature_validator"
 """Stands for the signature of a call that another model made (https://ai.google.dev/gemini-api/docs/thought-signatures)."""
 
@@ -200,7 +201,7 @@ def _without_ids(members: dict[str, Any]) -> dict[str, Any]:
         item = raw
         if isinstance(raw, msgspec.Raw) and b'"id"' in bytes(raw):
             item = msgspec.json.decode(raw)
-            if isinstance(item, dict) and item.get("role") in (None, "assistant"):
+            if isinstance(item, dict) and item.get("type") in _PAIRED:
                 item.pop("id", None)
             else:
                 item = raw
