@@ -3,24 +3,19 @@
 A protocol is a folder here with `request`, `reply` and `stream`; `codec_for` finds it.
 """
 
-from importlib import import_module
-
 from waystation.model import Wire
+from waystation.wire.codecs.chat import CODEC as CHAT
+from waystation.wire.codecs.converse import CODEC as CONVERSE
 from waystation.wire.codecs.door import AnswerHead, Codec, Notes, StreamReader, StreamWriter, Target
+from waystation.wire.codecs.generate import CODEC as GENERATE
+from waystation.wire.codecs.messages import CODEC as MESSAGES
+from waystation.wire.codecs.responses import CODEC as RESPONSES
 
-_FOLDERS = {
-    Wire.MESSAGES: "messages",
-    Wire.RESPONSES: "responses",
-    Wire.CHAT: "chat",
-    Wire.GENERATE: "generate",
-    Wire.CONVERSE: "converse",
-}
+__all__ = ["AnswerHead", "Codec", "Notes", "StreamReader", "StreamWriter", "Target", "codec_for"]
+
+_CODECS: dict[Wire, Codec] = {codec.wire: codec for codec in (MESSAGES, RESPONSES, CHAT, GENERATE, CONVERSE)}
 
 
 def codec_for(wire: Wire) -> Codec:
     """The codec of a protocol. Raises KeyError for EMBEDDINGS, which is no conversation."""
-    codec: Codec = import_module(f"waystation.wire.codecs.{_FOLDERS[wire]}").CODEC
-    return codec
-
-
-__all__ = ["AnswerHead", "Codec", "Notes", "StreamReader", "StreamWriter", "Target", "codec_for"]
+    return _CODECS[wire]

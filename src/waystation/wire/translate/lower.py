@@ -68,12 +68,14 @@ def _own_protocol(conversation: Conversation, target: Target, notes: Notes) -> C
     for turn in conversation.turns:
         parts: list[Part] = []
         for part in turn.parts:
-            seal = part.seal if isinstance(part, Reasoning) else None
-            kept = part if seal is None or not isinstance(part, Reasoning) else seals.replayed(part, target)
-            if kept is None:
-                notes.drop(called("thoughts", target.wire))
+            if isinstance(part, Reasoning) and part.seal is not None and part.seal.provider:
+                mine = seals.replayed(part, target)
+                if mine is None:
+                    notes.drop(called("thoughts", target.wire))
+                else:
+                    parts.append(mine)
             else:
-                parts.append(kept)
+                parts.append(part)
         if parts:
             turns.append(Turn(turn.role, tuple(parts)))
     return msgspec.structs.replace(conversation, turns=tuple(turns))

@@ -27,13 +27,16 @@ def unsigned(wire: Wire, provider: str) -> Seal:
 
 
 def replayed(part: Reasoning, target: Target) -> Reasoning | None:
-    """What `target` may be shown of thoughts in the history; None for nothing (E21, E24, E25, E26)."""
+    """What `target` may be shown of thoughts in the history; None for nothing (E21, E24, E25, E26).
+
+    A bare seal is the tool's own protocol's, and so none of `target`.
+    """
     seal = part.seal
-    if seal is None or seal.wire is not target.wire or seal.provider not in ("", target.provider):
+    if seal is None or seal.wire is not target.wire or seal.provider != target.provider:
         return None
     if not seal.data:
         return part if part.text and target.wire not in _SIGNED_ONLY else None
-    if seal.provider and seal.data.startswith(_REDACTED):
+    if seal.data.startswith(_REDACTED):
         data = seal.data.removeprefix(_REDACTED)
         return msgspec.structs.replace(part, seal=Seal(seal.wire, data, seal.provider), redacted=True)
     return part
