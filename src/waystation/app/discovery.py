@@ -75,7 +75,11 @@ class Discovery:
     def _follow_plan(self) -> None:
         """Whom to ask: those of the plan in force that we have the credential of. A new one is due at once."""
         state, now = self._keeper.state, asyncio.get_running_loop().time()
-        wanted = {p.id: p for p in state.plan.providers.values() if p.discover and p.id in state.credentials.by_provider}
+        wanted = {
+            p.id: p
+            for p in state.plan.providers.values()
+            if p.discover and p.id in state.credentials.by_provider
+        }
         self._asked = {
             name: known
             if (known := self._asked.get(name)) is not None and known.provider == provider
