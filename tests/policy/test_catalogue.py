@@ -210,8 +210,11 @@ def test_coding_tools_are_offered_what_is_found_and_start_with_what_is_named() -
 
 def test_a_policy_of_patterns_only_leaves_the_tools_own_default() -> None:
     text = ASKING.replace("KIND", "openai").replace("NAME", '"gpt-*"')
-    codex = plan_of(text, catalogue(p=GPT)).agent_defaults(BOB)["codex"]
+    tools = plan_of(text, catalogue(p=GPT)).agent_defaults(BOB)
+    codex = tools["codex"]
     assert codex.keys() == {"models"}
+    assert tools["pi"]["model"] == "gpt-7", "one that has no default of its own gets the newest"
+    assert tools["claude"]["model"] == "gpt-7", "nor one whose default is not there"
     assert [m["id"] for m in codex["models"]] == ["gpt-7", "gpt-5.5"]  # type: ignore[attr-defined]  # as above
 
 
