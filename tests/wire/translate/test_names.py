@@ -119,3 +119,9 @@ def test_a_choice_may_leave_the_namespace_out() -> None:
     made, fitted = names(Origin("lookup", "mcp__gw__"))
     assert made.known("", "lookup") == made.known("mcp__gw__", "lookup") == fitted[0]
     assert made.known("other", "lookup") is None
+
+
+def test_E32_a_history_may_call_a_tool_by_its_flat_name() -> None:
+    made, (flat,) = names(Origin("lookup", "mcp__gw__"))
+    assert made.fitted("", "mcp__gw__lookup", custom=False) == flat
+    assert made.origin(flat) == Origin("lookup", "mcp__gw__")

@@ -44,6 +44,8 @@ _EMPTY = Turn(Role.USER, (Text("(empty)"),))
 """Where somebody must have said something (E78)."""
 _OFF = Thinking(effort=Effort.NONE, budget=0)
 _LONGEST_ABOUT = 300
+_MEANS_NOTHING = frozenset(("eager_input_streaming",))
+"""Fields of tools that only say how their calls are to be streamed."""
 _SHARED_EXTRAS = {(Wire.MESSAGES, Wire.CONVERSE): ("anthropic_beta",)}
 
 
@@ -151,7 +153,7 @@ class _Lowering:
             name = self._names.declare(Origin(tool.name, tool.namespace, isinstance(tool, CustomTool)))
             if name is None:
                 continue
-            for field in tool.extras:
+            for field in sorted(tool.extras.keys() - _MEANS_NOTHING):
                 self._notes.drop(f"tools.{field}")
             about = (
                 custom.description(tool) if isinstance(tool, CustomTool) and as_function else tool.description

@@ -56,8 +56,13 @@ class Names:
         return name
 
     def fitted(self, namespace: str, name: str, *, custom: bool) -> str:
-        """The name of a tool that the conversation speaks of; it need not be declared any more."""
-        return self._fitted.get((namespace, name)) or self._fit(Origin(name, namespace, custom))
+        """The name of a tool that the conversation speaks of; it need not be declared any more. A history may have
+        a declared tool by its flat name, from when its namespace was not told apart."""
+        found = self._fitted.get((namespace, name))
+        if found is None:
+            flat = not namespace and name in self._declared
+            found = name if flat else self._fit(Origin(name, namespace, custom))
+        return found
 
     def known(self, namespace: str, name: str) -> str | None:
         """The fitted name of a declared tool; a choice may leave its namespace out."""
