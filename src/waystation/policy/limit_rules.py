@@ -107,7 +107,7 @@ def compile_budget(name: str, spec: "BudgetSpec", aliases: dict[str, str]) -> Bu
         coverage=_coverage(spec, aliases),
         amount=int(spec.usd * NANO),
         period=spec.every,
-        notify=tuple(sorted(set(spec.notify))),
+        notify=tuple(sorted({*spec.notify, *((100,) if spec.at_limit == "notify" else ())})),
         downgrade_to="" if down is None else aliases.get(down.to, down.to),
         downgrade_at=100 if down is None else down.at,
         hard=spec.at_limit == "refuse",

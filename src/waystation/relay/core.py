@@ -16,6 +16,7 @@ from waystation.relay.addresses import Address
 from waystation.relay.admit import Admission
 from waystation.relay.downstream import Header, Request
 from waystation.relay.greet import address_refusal, wants_upgrade
+from waystation.relay.limiting import Limiting
 from waystation.relay.metrics import RelayMetrics
 from waystation.relay.pool import Origin, OriginPool, UpstreamPools
 from waystation.relay.router import Router
@@ -129,6 +130,8 @@ class Relay:
         self.seals = SealMemory()
         self.draining = False
         self.rng = random.Random()  # noqa: S311  # spreads load by weight; nothing secret hangs on it
+        self.limiting: Limiting | None = None
+        """Holds requests against limits and budgets, where there is something to hold them with."""
         self.router = Router(self.rng, self.now)
         self.metrics.routes = lambda: list(self.router.health.statuses(self.now()))
         self._settled: list[tuple[Attempt, Exchange]] = []

@@ -12,6 +12,7 @@ from asyncio import TimerHandle
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from waystation.limits import Ticket
 from waystation.model import (
     Begin,
     EndedBy,
@@ -73,6 +74,7 @@ class Exchange:
         "head_sent",
         "labels",
         "last_read",
+        "notice",
         "plan",
         "principal",
         "reason",
@@ -87,6 +89,7 @@ class Exchange:
         "spoken",
         "started_wall",
         "status",
+        "ticket",
         "tool",
         "tool_session",
         "translation",
@@ -124,6 +127,8 @@ class Exchange:
         self.translation: Translation | None = None  # the present attempt's, if it needs one
         self.unsealed = False  # tried again without the seals that a provider could not read
         self.rule = ""
+        self.ticket: Ticket | None = None  # what it holds of limits and budgets
+        self.notice = ""  # for the developer, of a budget
         self.attempt = 0
         self.attempt_id = ""
         self.labels: Labels = NOBODY
@@ -183,6 +188,10 @@ class Exchange:
         verdict, why = relay.router.resolve(self.plan, self.principal, address, facts, body, self.tool[0])
         if not isinstance(verdict, Refusal):
             verdict = relay.admission.admit(self.principal, address, facts, verdict)
+        if relay.limiting is not None and not isinstance(verdict, Refusal):
+            self.body = body
+            verdict = relay.limiting.admit(self, verdict)
+            why = "budget" if self.notice else why
         if isinstance(verdict, Refusal):
             self.refuse(verdict)
             return
@@ -320,7 +329,7 @@ class Exchange:
         if not self.settled:
             usage = self._reply.usage if self._reply is not None else None
             self.settle(Outcome.CLIENT_GONE, EndedBy.CLIENT, usage, "", "")
-        self.relay.active.discard(self)
+        self._leave()
 
     def pause(self) -> None:
         """The tool reads slowly: so does this one stream of its provider, and nothing else."""
@@ -442,18 +451,28 @@ class Exchange:
             self.request.arrived + (self.ttft or 0.0) if streamed else None,
             retry_after(self.response_headers) if self.status == 429 else None,
         )
+        if self.ticket is not None:
+            assert self.relay.limiting is not None
+            self.relay.limiting.charge(self, row)
         self.relay.settle(row, self)
 
     def finish(self) -> None:
         self.done = True
-        self.relay.active.discard(self)
+        self._leave()
         self._at_last(self.down.finish)
 
     def cut(self) -> None:
         """Ends the connection in mid-answer: the only honest end where the protocol has no word for it."""
         self.done = True
-        self.relay.active.discard(self)
+        self._leave()
         self._at_last(self.down.abort)
+
+    def _leave(self) -> None:
+        """It is over, however it ended: nothing is held for it any more."""
+        self.relay.active.discard(self)
+        if self.ticket is not None:
+            assert self.relay.limiting is not None
+            self.relay.limiting.close(self)
 
     def _at_last(self, end: Callable[[], None]) -> None:
         if self._corked is None:

@@ -248,4 +248,10 @@ def answer_headers(x: "Exchange", *, decoded: bool = False, stream: bool = False
                 (b"x-waystation-changed", ", ".join(translation.changed).encode("ascii", "replace"))
             )
     headers.append(x.route_header)
+    if x.ticket is not None:
+        assert x.relay.limiting is not None
+        ours = x.relay.limiting.headers(x)
+        if ours:
+            names = {name for name, _ in ours}
+            headers = [*(pair for pair in headers if pair[0] not in names), *ours]
     return headers
