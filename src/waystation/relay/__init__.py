@@ -10,7 +10,7 @@ nothing here waits for a disk, a database or a lock.
 from waystation.relay.admit import Admission, Gate, Verifier
 from waystation.relay.asgi import RelayApp
 from waystation.relay.core import Credential, Pricer, Recorder, Relay, RelaySettings
-from waystation.relay.egress import NoAnswer
+from waystation.relay.fetch import NoAnswer
 from waystation.relay.listener import RelayProtocol, protocol_for
 from waystation.relay.listing import ListingBounds, list_models
 from waystation.relay.metrics import RelayMetrics

@@ -8,7 +8,7 @@ import msgspec
 from waystation.model import ListedModel, Provider
 from waystation.policy import Endpoint
 from waystation.relay.core import Credential
-from waystation.relay.egress import NoAnswer, fetch
+from waystation.relay.fetch import NoAnswer, fetch
 from waystation.relay.pool import UpstreamPools
 from waystation.wire import FIRST_PAGE, NotAList, read_list
 
