@@ -7,7 +7,7 @@ module, this prints `docs/usage-tables.md`.
 import sys
 import types
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -18,6 +18,8 @@ from waystation.model import Attempt
 SCHEMA_VERSION = 2
 """Goes up by one with each column that is added; columns are never renamed, retyped or removed."""
 TABLE = "requests"
+RERATES = "rerates"
+"""The table of corrections; its columns are in `ledger.rerates`."""
 PARTITION = "date"
 
 
@@ -102,7 +104,7 @@ _DERIVED = (
     ),
 )
 _ARROW: dict[type, pa.DataType] = {str: pa.string(), int: pa.int64(), bool: pa.bool_()}
-_GROUPS = pa.list_(pa.field("element", pa.string()))
+GROUPS_TYPE = pa.list_(pa.field("element", pa.string()))
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 
 FIELDS: tuple[str, ...] = Attempt.__struct_fields__
@@ -121,7 +123,7 @@ def _arrow_type(hint: Any) -> pa.DataType:
     if isinstance(hint, types.UnionType):
         (hint,) = (part for part in typing.get_args(hint) if part is not type(None))
     if typing.get_origin(hint) is tuple:
-        return _GROUPS
+        return GROUPS_TYPE
     if issubclass(hint, StrEnum):
         return pa.string()
     return _ARROW[hint]
@@ -137,12 +139,14 @@ _TYPE_NAMES = {
     pa.bool_(): "boolean",
     pa.date32(): "date",
     TIMESTAMP: "timestamp",
-    _GROUPS: "array<string>",
+    GROUPS_TYPE: "array<string>",
 }
 
 
 def reference() -> str:
     """The page `docs/usage-tables.md`."""
+    from waystation.ledger import rerates  # it is made of this module's types
+
     lines = [
         "# The usage tables",
         "",
@@ -164,13 +168,20 @@ def reference() -> str:
         "A finished attempt is in the gateway's journal at once and in this table within the drain interval "
         "(30 s unless set otherwise). `waystation usage` reads both.",
         "",
-        "| column | type | meaning |",
-        "|---|---|---|",
+        *table_of(COLUMNS),
+        "",
+        *rerates.reference(),
     ]
-    for column in COLUMNS:
-        values = f" One of {', '.join(f'`{value}`' for value in column.values)}." if column.values else ""
-        lines.append(f"| `{column.name}` | {_TYPE_NAMES[column.type]} | {column.doc}{values} |")
     return "\n".join(lines) + "\n"
+
+
+def table_of(columns: Iterable[Column]) -> Iterator[str]:
+    """Columns as a table of the page."""
+    yield "| column | type | meaning |"
+    yield "|---|---|---|"
+    for column in columns:
+        values = f" One of {', '.join(f'`{value}`' for value in column.values)}." if column.values else ""
+        yield f"| `{column.name}` | {_TYPE_NAMES[column.type]} | {column.doc}{values} |"
 
 
 if __name__ == "__main__":
