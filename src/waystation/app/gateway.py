@@ -89,7 +89,12 @@ class Gateway:
         if settings.policy is not None:
             await asyncio.to_thread(keeper.apply_file, settings.policy)
         current = await asyncio.to_thread(keeper.load)
-        home = identity.build(store, base_url=self.url, agents=lambda who: keeper.plan.agent_defaults(who))
+        home = identity.build(
+            store,
+            base_url=self.url,
+            agents=lambda who: keeper.plan.agent_defaults(who),
+            sign_in=lambda: keeper.state.document.policy.sign_in,
+        )
 
         journal = Journal(settings.journal_dir, settings.node, price=_begin_pricer(keeper))
         recovered = journal.open()

@@ -20,7 +20,8 @@ __all__ = ["routes"]
 
 
 def routes(identity: Identity, *, now: Clock = time.time) -> list[BaseRoute]:
-    """`/`, `/welcome/{code}`, `/oauth/authorize`, `/device`, `/sessions/{id}/end` and `/static`."""
+    """The pages at `/`, `/signin`, `/oauth/callback`, `/welcome/{code}`, `/oauth/authorize`, `/device`,
+    `/sessions/{id}/end` and `/static`."""
     pages = Pages(base_url=identity.base_url, now=now)
     forms = Forms(identity, pages)
     return [

@@ -48,7 +48,7 @@ class ApprovalPages:
             return _redirect(error.location)
         principal = await self._forms.who(request)
         if principal is None:
-            return self._forms.signed_out(_NOT_SIGNED_IN, come_back=True)
+            return self._forms.sign_in_first(request, _NOT_SIGNED_IN)
         returns_to = urlsplit(ask.redirect_uri).netloc
         return self._forms.page(
             request,
@@ -78,7 +78,7 @@ class ApprovalPages:
             return self._refused(error)
         principal = await self._forms.who(request)
         if principal is None:
-            return self._forms.signed_out(_NOT_SIGNED_IN, come_back=True)
+            return self._forms.sign_in_first(request, _NOT_SIGNED_IN)
         if not user_code:
             return self._ask_for_code(request)
         return await self._confirm(request, user_code, principal)

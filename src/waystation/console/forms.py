@@ -2,10 +2,11 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 import anyio.to_thread
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from waystation.console.page import Pages
 from waystation.identity import Identity, OAuthError, read_form
@@ -18,6 +19,7 @@ PostEndpoint = Callable[[Request, dict[str, str]], Awaitable[Response]]
 class Forms:
     def __init__(self, identity: Identity, pages: Pages) -> None:
         self._browsers = identity.browsers
+        self._company = identity.service.company
         self._pages = pages
 
     async def who(self, request: Request) -> Principal | None:
@@ -36,8 +38,17 @@ class Forms:
         self, why: str, *, come_back: bool = False, heading: str = "Sign in first", status: int = 401
     ) -> HTMLResponse:
         """How to get a sign-in link. `come_back`: the page that was asked for will still work afterwards."""
-        values = {"heading": heading, "why": why, "come_back": come_back}
+        values = {"heading": heading, "why": why, "come_back": come_back, "company": self._company.label}
         return self._pages("signed_out.html", values, status=status)
+
+    def sign_in_first(self, request: Request, why: str) -> Response:
+        """On to the company's identity provider and back to this very page; without one, how to get a link."""
+        if not self._company.label:
+            return self.signed_out(why, come_back=True)
+        here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        return RedirectResponse(
+            f"/signin?{urlencode({'next': here})}", status_code=303, headers={"Cache-Control": "no-store"}
+        )
 
     def post(self, endpoint: PostEndpoint) -> Endpoint:
         """Only lets in forms that this browser was given by this gateway; the rest get 403."""

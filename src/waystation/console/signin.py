@@ -7,7 +7,15 @@ from starlette.routing import Route
 
 from waystation.console.forms import Forms
 from waystation.console.page import Pages
-from waystation.identity import Identity, NotFound, caller_of
+from waystation.identity import (
+    COMPANY_SIGN_IN,
+    Identity,
+    NotFound,
+    OAuthError,
+    SignInFailed,
+    caller_of,
+    read_query,
+)
 
 
 class SignInPages:
@@ -21,6 +29,8 @@ class SignInPages:
         post = self._forms.post
         return [
             Route("/", self.home, methods=["GET"]),
+            Route("/signin", self.begin, methods=["GET"]),
+            Route("/oauth/callback", self.finish, methods=["GET"]),
             Route("/welcome/{code}", self.welcome, methods=["GET"]),
             Route("/welcome/{code}", post(self.enter), methods=["POST"]),
             Route("/sessions/{session_id}/end", post(self.end_session), methods=["POST"]),
@@ -38,6 +48,42 @@ class SignInPages:
             "everybody": any(session.user_id != principal.id for session in sessions),
         }
         return self._forms.page(request, "home.html", values)
+
+    async def begin(self, request: Request) -> Response:
+        """On to the company's identity provider. `next` is the page to come back to."""
+        try:
+            next_path = read_query(request).get("next", "/")
+            begun = await anyio.to_thread.run_sync(self._service.company.begin, next_path)
+        except OAuthError as error:
+            return self._pages.message("That did not work", error.description, status=error.status)
+        except SignInFailed as failed:
+            return self._failed(failed)
+        response = RedirectResponse(begun.location, status_code=303, headers={"Cache-Control": "no-store"})
+        self._browsers.begin(response, begun.state, seconds=COMPANY_SIGN_IN)
+        return response
+
+    async def finish(self, request: Request) -> Response:
+        """Back from the company's identity provider."""
+        caller = caller_of(request, _browser_name(request.headers.get("user-agent", "")))
+        before = await self._forms.who(request)
+        try:
+            reply, begun = read_query(request), self._browsers.begun(request)
+            finished = await anyio.to_thread.run_sync(self._service.company.finish, reply, begun, caller)
+        except OAuthError as error:
+            return self._pages.message("That did not work", error.description, status=error.status)
+        except SignInFailed as failed:
+            return self._failed(failed)
+        if before is not None:  # this browser's earlier sign-in has no cookie any more
+            await anyio.to_thread.run_sync(lambda: self._service.end_session(before.session, by=before))
+        response = RedirectResponse(
+            finished.next_path, status_code=303, headers={"Cache-Control": "no-store"}
+        )
+        self._browsers.sign_in(response, finished.opened)
+        self._browsers.begin(response, "", seconds=0)
+        return response
+
+    def _failed(self, failed: SignInFailed) -> Response:
+        return self._pages.message("You are not signed in", str(failed), status=403, link=("/", "Back"))
 
     async def welcome(self, request: Request) -> Response:
         """Only shows the button: previews and scanners that fetch the link must not use it up."""

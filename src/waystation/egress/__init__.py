@@ -1,6 +1,6 @@
 """The gateway's own requests to addresses that somebody has named: sign-in providers, their keys, later webhooks.
 
-The door: `client(reach)` gives an httpx client whose every connection is checked; `fetch_json(url, reach)` is one
+The door: `client(reach)` gives an httpx2 client whose every connection is checked; `fetch_json(url, reach)` is one
 GET with it. Neither is for model providers, which the relay's own pools reach.
 """
 

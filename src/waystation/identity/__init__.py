@@ -5,8 +5,9 @@ store and blocks for it; its routes are what machines talk to (the pages that pe
 `watch()` runs beside the server and takes over what other processes revoke.
 """
 
+import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from urllib.parse import urlsplit
 
 import msgspec
@@ -16,10 +17,13 @@ from waystation.identity.actor import OPERATOR, Actor, Caller, Operator
 from waystation.identity.api import Agents, Api, problem, session_fields
 from waystation.identity.authorize import AuthorizationRequest, RedirectedError
 from waystation.identity.browser import BrowserSessions
+from waystation.identity.company import SignInFailed
 from waystation.identity.device import DeviceRequest, TooManyAttempts
 from waystation.identity.errors import NotAllowed, NotFound, OAuthError
 from waystation.identity.forms import read_form, read_query
+from waystation.identity.issuers import Issuers
 from waystation.identity.keyring import KeyRing
+from waystation.identity.lifetimes import COMPANY_SIGN_IN
 from waystation.identity.links import WelcomeLink
 from waystation.identity.oauth import OAuthEndpoints, caller_of
 from waystation.identity.origins import HostAllowList, SameOrigin
@@ -27,10 +31,13 @@ from waystation.identity.service import BASE_URL, ROLES, IdentityService
 from waystation.identity.signins import ServiceToken, SignIns, TokenSet
 from waystation.identity.verifier import TokenVerifier
 from waystation.identity.watch import Watch
+from waystation.policy import SignInSpec
 from waystation.store import Clock, Store
+from waystation.vault import resolve
 
 __all__ = [
     "BASE_URL",
+    "COMPANY_SIGN_IN",
     "OPERATOR",
     "ROLES",
     "Actor",
@@ -50,6 +57,7 @@ __all__ = [
     "RedirectedError",
     "SameOrigin",
     "ServiceToken",
+    "SignInFailed",
     "TokenSet",
     "TokenVerifier",
     "TooManyAttempts",
@@ -80,9 +88,17 @@ class Identity(msgspec.Struct, frozen=True):
         await self.poller.run()
 
 
-def build(store: Store, *, base_url: str, agents: Agents, now: Clock = time.time) -> Identity:
+def build(
+    store: Store,
+    *,
+    base_url: str,
+    agents: Agents,
+    sign_in: Callable[[], SignInSpec | None] = lambda: None,
+    now: Clock = time.time,
+) -> Identity:
     """`base_url` is where people and tools reach the gateway, e.g. `https://gateway.example`; it becomes the
-    tokens' issuer. Raises ValueError if it is no http(s) address. Makes the first signing key.
+    tokens' issuer. `sign_in` tells the policy's section of that name, as it is now. Raises ValueError if `base_url`
+    is no http(s) address. Makes the first signing key.
     """
     base_url = base_url.rstrip("/")
     parts = urlsplit(base_url)
@@ -91,7 +107,17 @@ def build(store: Store, *, base_url: str, agents: Agents, now: Clock = time.time
     keys = KeyRing(store, now)
     verifier = TokenVerifier(keys, issuer=base_url, now=now)
     signins = SignIns(store, keys, verifier, issuer=base_url, now=now)
-    service = IdentityService(store, signins, verifier, base_url=base_url, now=now)
+    issuers = Issuers(now=now)
+    service = IdentityService(
+        store,
+        signins,
+        verifier,
+        issuers=issuers,
+        sign_in=sign_in,
+        secret=_secret,
+        base_url=base_url,
+        now=now,
+    )
     browsers = BrowserSessions(service, store.master, base_url=base_url)
     oauth = OAuthEndpoints(service, verifier, keys, base_url=base_url)
     api = Api(service, verifier, browsers, base_url=base_url, agents=agents, now=now)
@@ -104,3 +130,7 @@ def build(store: Store, *, base_url: str, agents: Agents, now: Clock = time.time
         poller=Watch(store, verifier, keys, now=now),
         routes=[*oauth.routes(), *api.routes()],
     )
+
+
+def _secret(reference: str) -> str:
+    return resolve(reference, os.environ).reveal()

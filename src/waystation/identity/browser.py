@@ -31,6 +31,7 @@ class BrowserSessions:
         prefix = "__Host-" if self._secure else ""
         self.session_cookie = f"{prefix}waystation"
         self._nonce_cookie = f"{prefix}waystation-form"
+        self._state_cookie = f"{prefix}waystation-signin"
 
     def principal(self, request: HTTPConnection) -> Principal | None:
         """Blocks for the store."""
@@ -44,6 +45,13 @@ class BrowserSessions:
         response.delete_cookie(
             self.session_cookie, path="/", secure=self._secure, httponly=True, samesite="lax"
         )
+
+    def begin(self, response: Response, state: str, *, seconds: int) -> None:
+        """Remembers which sign-in at the identity provider this browser has begun."""
+        self._set(response, self._state_cookie, state, max_age=seconds)
+
+    def begun(self, request: HTTPConnection) -> str:
+        return request.cookies.get(self._state_cookie, "")
 
     def form_token(self, request: HTTPConnection) -> tuple[str, str]:
         """The value for the form's hidden field, and the nonce to hand to `remember`."""

@@ -22,6 +22,8 @@ DEVICE_CODE = 10 * MINUTE
 DEVICE_POLL = 2
 DEVICE_SLOW_DOWN = 5
 """Added to the poll interval each time a device asks too soon (RFC 8628 §3.5)."""
+COMPANY_SIGN_IN = 10 * MINUTE
+"""How long somebody may take at the company's identity provider."""
 WELCOME_LINK = 30 * MINUTE
 
 SIGNING_KEY = 90 * DAY

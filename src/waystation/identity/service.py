@@ -2,20 +2,24 @@
 
 import getpass
 import socket
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from waystation.identity import lifetimes
 from waystation.identity.actor import OPERATOR, Actor, Operator
 from waystation.identity.authorize import Authorization
+from waystation.identity.company import CompanySignIn
 from waystation.identity.device import DeviceFlow
 from waystation.identity.errors import NotAllowed, NotFound
+from waystation.identity.issuers import Issuers
 from waystation.identity.links import WelcomeLink, WelcomeLinks
+from waystation.identity.people import Aftermath, People
 from waystation.identity.refresh import Refresh
 from waystation.identity.secret import digest
 from waystation.identity.signins import ServiceToken, SignIns, principal_of, why_over
 from waystation.identity.verifier import TokenVerifier
 from waystation.model import Principal, PrincipalKind
-from waystation.store import Clock, RevocationKind, Session, Store, User
+from waystation.policy import SignInSpec
+from waystation.store import Clock, Session, Store, User
 
 BASE_URL = "base_url"
 """The fact that tells the command line under which address the gateway was last started."""
@@ -31,6 +35,9 @@ class IdentityService:
         signins: SignIns,
         verifier: TokenVerifier,
         *,
+        issuers: Issuers,
+        sign_in: Callable[[], SignInSpec | None],
+        secret: Callable[[str], str],
         base_url: str,
         now: Clock,
     ) -> None:
@@ -43,6 +50,17 @@ class IdentityService:
         self.authorization = Authorization(store, signins, issuer=base_url, now=now)
         self.device = DeviceFlow(store, signins, base_url=base_url, now=now)
         self.refresh = Refresh(store, signins, now=now)
+        self.people = People(signins, verifier, now=now)
+        self.company = CompanySignIn(
+            store,
+            signins,
+            self.people,
+            issuers,
+            spec=sign_in,
+            secret=secret,
+            base_url=base_url,
+            now=now,
+        )
 
     # Owner and links
 
@@ -118,30 +136,18 @@ class IdentityService:
     def disable_user(self, name: str, *, by: Actor) -> User:
         """Switches a user off: every session ends, and every access token is refused at once."""
         held = self._require_admin(by)
-        now = int(self._now())
-        ended: list[str] = []
+        after = Aftermath()
         with self._store.transaction() as tx:
             user = _existing(tx, name)
             if "owner" in user.roles and "owner" not in held:
                 raise NotAllowed("Only an owner can switch an owner off.")
             if [owner.id for owner in _owners(tx)] == [user.id]:
                 raise NotAllowed(f"{user.name} is the last owner: make another one first.")
-            if tx.users.set_active(user.id, False, at=now):
-                tx.revocations.add(RevocationKind.PRINCIPAL, user.id, at=now)
-                # Each session by name as well: that does not lean on the clocks of several nodes agreeing.
-                for session in tx.sessions.live(now=now, user_id=user.id):
-                    self._signins.end(
-                        tx,
-                        session,
-                        because="the account was switched off",
-                        actor=by.id,
-                        actor_name=by.name,
-                    )
-                    ended.append(session.id)
-                tx.audit.append("user.disabled", actor=by.id, actor_name=by.name, subject=user.id)
-        self._verifier.revoke_principal(user.id, at=now)
-        for session_id in ended:
-            self._signins.ended(session_id)
+            self.people.switch_off(
+                tx, user, after, because="the account was switched off", actor=by.id, actor_name=by.name
+            )
+        after.off.setdefault(user.id, int(self._now()))
+        self.people.settle(after)
         return user
 
     def enable_user(self, name: str, *, by: Actor) -> User:

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable
 
+import msgspec
+
 from waystation.identity import lifetimes, tokens
 from waystation.identity.foreign import describe_foreign
 from waystation.identity.keyring import KeyRing
 from waystation.model import Principal, Refusal, RefusalKind
-from waystation.store import Clock, Revocation, RevocationKind
+from waystation.store import Clock, Revocation, RevocationKind, User
 
 _MEMORY = lifetimes.LONGEST_ACCESS_TOKEN + lifetimes.CLOCK_SKEW
 """A revocation is forgotten when no access token from before it can be alive."""
@@ -28,6 +30,8 @@ class TokenVerifier:
         self._known: dict[bytes, Principal] = {}
         self._revoked_sessions: dict[str, float] = {}
         self._revoked_principals: dict[str, float] = {}
+        self._changed: dict[str, tuple[float, User]] = {}
+        """What has become of people since tokens were made that may still be alive."""
 
     def verify(self, token: bytes) -> Principal | Refusal:
         known = self._known.get(token)
@@ -44,10 +48,25 @@ class TokenVerifier:
         moment = int(self._now()) if at is None else at
         self.apply([Revocation(0, RevocationKind.PRINCIPAL, principal_id, moment)])
 
+    def take_changes(self, users: Iterable[User]) -> None:
+        """Groups, roles and cost centre hold from now on, whatever a token says that was made before."""
+        now = self._now()
+        changed = {user.id: (now, user) for user in users}
+        if not changed:
+            return
+        self._changed.update(changed)
+        for token, principal in list(self._known.items()):
+            if principal.id in changed:
+                self._known.pop(token, None)
+        for subject in [subject for subject, (at, _) in list(self._changed.items()) if at < now - _MEMORY]:
+            self._changed.pop(subject, None)
+
     def apply(self, revocations: Iterable[Revocation]) -> None:
         """Takes note of revocations, here or elsewhere. Applying one twice does no harm."""
         sessions, principals = set(), set()
         for revocation in revocations:
+            if revocation.kind is RevocationKind.CHANGED:
+                continue  # see `take_changes`
             if revocation.kind is RevocationKind.SESSION:
                 self._revoked_sessions[revocation.subject] = revocation.at
                 sessions.add(revocation.subject)
@@ -111,6 +130,17 @@ class TokenVerifier:
         if refusal := self._revoked(claims):
             self._known.pop(token, None)
             return refusal
+        changed = self._changed.get(claims.sub)
+        if changed is None:
+            return principal
+        user = changed[1]
+        principal = msgspec.structs.replace(
+            principal,
+            groups=frozenset(user.groups),
+            roles=frozenset(user.roles),
+            cost_center=user.cost_center,
+        )
+        self._known[token] = principal
         return principal
 
     def _revoked(self, claims: tokens.Claims) -> Refusal | None:

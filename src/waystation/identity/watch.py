@@ -6,7 +6,7 @@ import logging
 from waystation.identity import lifetimes
 from waystation.identity.keyring import KeyRing
 from waystation.identity.verifier import TokenVerifier
-from waystation.store import Clock, Store
+from waystation.store import Clock, RevocationKind, Store
 
 INTERVAL = 0.5
 _HOUSEKEEPING = lifetimes.HOUR
@@ -31,7 +31,11 @@ class Watch:
         if changes == self._seen:
             return False
         horizon = int(self._now()) - lifetimes.LONGEST_ACCESS_TOKEN - lifetimes.CLOCK_SKEW
-        self._verifier.apply(self._store.revocations.since(self._seen, newer_than=horizon))
+        news = self._store.revocations.since(self._seen, newer_than=horizon)
+        self._verifier.apply(news)
+        changed = {entry.subject for entry in news if entry.kind is RevocationKind.CHANGED}
+        found = (self._store.users.get(user_id) for user_id in changed)
+        self._verifier.take_changes(user for user in found if user is not None)
         self._keys.reload()
         self._seen = changes
         return True
@@ -45,6 +49,7 @@ class Watch:
         if self._keys.due():
             self._keys.rotate()
         self._keys.reload()
+        self._store.federations.forget_seen(before=now - lifetimes.CLOCK_SKEW)
         self._store.codes.forget_expired(before=now - lifetimes.DAY)
         self._store.revocations.forget(before=now - lifetimes.DAY)
         self._store.sessions.forget_ended(before=now - lifetimes.REFRESH_IDLE)

@@ -13,6 +13,7 @@ from waystation.policy.load import PolicyDocument, load
 from waystation.policy.plan import CatalogueLine, Plan, Resolution, Standing
 from waystation.policy.providers import Endpoint
 from waystation.policy.schema import json_schema
+from waystation.policy.sign_in import SignInSpec
 from waystation.policy.smart import Circumstances
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "Prices",
     "ProviderList",
     "Resolution",
+    "SignInSpec",
     "Standing",
     "billing_terms",
     "compile_plan",

@@ -15,6 +15,7 @@ from waystation.model import Wire
 from waystation.policy.billing import BillingSpec
 from waystation.policy.kinds import KINDS, PATH_KEYS
 from waystation.policy.limit_specs import BudgetSpec, LimitName, LimitSpec, SpendingSpec
+from waystation.policy.sign_in import SignInSpec
 
 ProviderId = Annotated[
     str,
@@ -506,6 +507,10 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         ),
     ] = {}
     access: Annotated[AccessSpec, Meta(description="Who may use what.")] = AccessSpec()
+    sign_in: Annotated[
+        SignInSpec | None,
+        Meta(description="The company's identity provider; unset: people sign in by one-time links only."),
+    ] = None
     translation: Annotated[
         Translation,
         Meta(

@@ -18,9 +18,11 @@ from waystation.store.audit import AuditChecked, AuditEvent, AuditLog
 from waystation.store.clock import Clock
 from waystation.store.codes import Code, Codes, CodeState, Purpose
 from waystation.store.database import Database, EngineDatabase, JoinedDatabase, connect
+from waystation.store.directory import Directory, DirectoryGroup
 from waystation.store.errors import DriverMissing, SchemaTooNew, SealError, StoreError, StoreUnreachable
 from waystation.store.facts import Facts
 from waystation.store.keys import SigningKey, SigningKeys
+from waystation.store.machines import Federation, Federations, Provisioner, Provisioners
 from waystation.store.migrate import migrate
 from waystation.store.people import NameTaken, User, Users, new_id
 from waystation.store.policies import PolicyRepository, StoredPolicy, VersionConflict
@@ -36,11 +38,17 @@ __all__ = [
     "Code",
     "CodeState",
     "Codes",
+    "Directory",
+    "DirectoryGroup",
     "DriverMissing",
     "Facts",
+    "Federation",
+    "Federations",
     "MasterKey",
     "NameTaken",
     "PolicyRepository",
+    "Provisioner",
+    "Provisioners",
     "Purpose",
     "RefreshToken",
     "Revocation",
@@ -79,6 +87,9 @@ class Store:
         self.policies = PolicyRepository(database, now, master)
         self.audit = AuditLog(database, now, master)
         self.revocations = Revocations(database)
+        self.directory = Directory(database)
+        self.provisioners = Provisioners(database)
+        self.federations = Federations(database)
 
     @contextmanager
     def transaction(self) -> Iterator["Store"]:

@@ -15,6 +15,8 @@ class Purpose(StrEnum):
     AUTHORIZATION = "authorization"
     DEVICE = "device"
     WELCOME = "welcome"
+    COMPANY = "company"
+    """A sign-in that is under way at the company's identity provider."""
 
 
 class CodeState(StrEnum):

@@ -12,6 +12,8 @@ from waystation.store.database import Database, next_value
 class RevocationKind(StrEnum):
     SESSION = "session"
     PRINCIPAL = "principal"
+    CHANGED = "changed"
+    """Not a revocation: groups, roles or cost centre are others now than tokens say."""
 
 
 class Revocation(msgspec.Struct, frozen=True):
