@@ -165,6 +165,44 @@ def test_a_model_that_was_chosen_is_kept(
     assert started(signed_in, "claude", *args, env=env)["env"].get("ANTHROPIC_MODEL") == model
 
 
+def offered(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "cache" / "gateway-models.json").read_text())
+    return found
+
+
+def test_claudes_model_picker_offers_what_the_gateway_has(signed_in: Laptop, double: Double) -> None:
+    """Other vendors' too: what Claude Code asks for itself, it takes only where it is called claude."""
+    told = started(signed_in, "claude")
+    assert claude_settings(told)["env"]["CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY"] == "1"
+    cache = offered(signed_in.home / ".claude")
+    assert cache["baseUrl"] == told["env"]["ANTHROPIC_BASE_URL"], (
+        "Claude Code ignores those of another gateway"
+    )
+    assert {"id": "gpt-one", "display_name": "GPT One"} in cache["models"]
+    assert [m["id"] for m in cache["models"]] == [m["id"] for m in double.agents["claude"]["models"]]
+    started(signed_in, "claude", env={"CLAUDE_CONFIG_DIR": str(signed_in.home / "elsewhere")})
+    assert offered(signed_in.home / "elsewhere") == cache | {
+        "fetchedAt": offered(signed_in.home / "elsewhere")["fetchedAt"]
+    }
+
+
+def test_claudes_cache_is_written_only_where_it_changes_something(signed_in: Laptop) -> None:
+    started(signed_in, "claude")
+    path = signed_in.home / ".claude" / "cache" / "gateway-models.json"
+    before = path.stat()
+    started(signed_in, "claude")
+    assert path.stat().st_mtime_ns == before.st_mtime_ns
+    for spoilt in ("{broken", "[]", '{"baseUrl": "https://elsewhere.example", "fetchedAt": 1, "models": []}'):
+        path.write_text(spoilt)
+        started(signed_in, "claude")
+        assert "gpt-one" in {m["id"] for m in offered(signed_in.home / ".claude")["models"]}
+
+
+def test_claude_starts_without_a_folder_for_its_cache(signed_in: Laptop) -> None:
+    write(signed_in.home / ".claude" / "cache", "a file where the folder would be")
+    assert started(signed_in, "claude")["env"]["ANTHROPIC_MODEL"] == "claude-one"
+
+
 def test_S7_what_a_project_would_do_to_claude_is_found(tmp_path: Path) -> None:
     write(tmp_path / ".git" / "HEAD", "")
     settings = {

@@ -4,6 +4,10 @@ Everything travels in one settings file of ours, given by `--settings`, which ra
 the user's own. Measured with 2.1.197: an `env` entry of a project's `.claude/settings.json` beats the
 process's environment but not `--settings`, and an empty string there switches a key off; `apiKeyHelper` is
 asked once at start and again at once after a 401; of two `--settings` only the last is read.
+
+Its `/model` offers what is in its cache of the gateway's models, if `CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY` is
+set. By itself it asks the gateway once, at a moment at which it has no key yet (the helper has just been started), and
+so never learns; and of an answer it would take only names that begin with `claude` or `anthropic`. We fill that cache.
 """
 
 from __future__ import annotations
@@ -12,6 +16,7 @@ import json
 import os
 import shlex
 import sys
+import time
 
 from way import paths
 from way.errors import UsageError
@@ -56,6 +61,7 @@ class Claude(Tool):
         variables["CLAUDE_CODE_API_KEY_HELPER_TTL_MS"] = str(_HELPER_TTL_MS)
         variables["CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY"] = "1"
         self._choose_models(launch)
+        _offer_models(launch, base)
         settings = {"apiKeyHelper": _helper(), "env": variables}
         theirs = take_option(launch.args, "--settings")
         launch.args[:0] = ["--settings", _settings_file(_merged(theirs, settings))]
@@ -117,11 +123,30 @@ def _settings_file(settings: dict[str, Any]) -> str:
     return path
 
 
+def _offer_models(launch: Launch, base: str) -> None:
+    """Puts the models that the person may use where `/model` looks. Nothing else depends on it."""
+    models = [{"id": model.id, "display_name": model.name} for model in launch.defaults.models]
+    path = os.path.join(_folder(launch.env), "cache", "gateway-models.json")
+    try:
+        known = table(json.loads(read_text(path) or "{}"))
+    except ValueError:
+        known = {}
+    if models and (known.get("baseUrl"), known.get("models")) != (base, models):
+        offered = {"baseUrl": base, "fetchedAt": int(time.time() * 1000), "models": models}
+        try:
+            paths.write_atomically(path, json.dumps(offered).encode("utf-8"))
+        except OSError:
+            return  # a home that cannot be written
+
+
+def _folder(env: dict[str, str]) -> str:
+    return env.get("CLAUDE_CONFIG_DIR") or os.path.join(os.path.expanduser("~"), ".claude")
+
+
 def _saved_model(env: dict[str, str]) -> str:
     """What the person picked with `/model` earlier."""
-    folder = env.get("CLAUDE_CONFIG_DIR") or os.path.join(os.path.expanduser("~"), ".claude")
     try:
-        settings = json.loads(read_text(os.path.join(folder, "settings.json")) or "{}")
+        settings = json.loads(read_text(os.path.join(_folder(env), "settings.json")) or "{}")
     except ValueError:
         return ""
     model = table(settings).get("model")
