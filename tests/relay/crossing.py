@@ -10,14 +10,20 @@ from waystation.model import Wire
 from waystation.relay import RelaySettings
 
 WIRES = (Wire.MESSAGES, Wire.RESPONSES, Wire.CHAT, Wire.GENERATE)
-CROSSINGS = [(asked, spoken) for asked in WIRES for spoken in WIRES if asked is not spoken]
 MODELS = {
     Wire.MESSAGES: ("anth", "claude-sonnet-4-5"),
     Wire.RESPONSES: ("oai", "gpt-5.4"),
     Wire.CHAT: ("chat", "gpt-4.1"),
     Wire.GENERATE: ("goog", "gemini-2.5-pro"),
+    Wire.CONVERSE: ("aws", "anthropic.claude-sonnet-4-5-20250929-v1:0"),
 }
 """By what a provider speaks: its id and the model there."""
+CROSSINGS = [(asked, spoken) for asked in WIRES for spoken in MODELS if asked is not spoken]
+
+
+def others(asked: Wire) -> list[Wire]:
+    """What providers speak beside it."""
+    return [wire for wire in MODELS if wire is not asked]
 
 
 def named(spoken: Wire) -> str:
@@ -34,12 +40,13 @@ def policy(url: str, *, second: str = "", extra: str = "", models: str = "") -> 
             f"  oai{place}: {{kind: openai, base_url: '{base}/openai/v1', credential: env:K, wires: [openai.responses]}}",
             f"  chat{place}: {{kind: openai-compatible, base_url: '{base}/openai/v1', credential: env:K, wires: [openai.chat], price_provider: openai}}",
             f"  goog{place}: {{kind: google, base_url: '{base}/gemini', credential: env:K}}",
+            f"  aws{place}: {{kind: bedrock, base_url: '{base}/bedrock', region: eu-central-1, credential: env:K}}",
         ]
     lines.append("models:")
     for spoken, (provider, model) in MODELS.items():
-        lines += [f"  {named(spoken)}:", "    routes:", f"      - {{provider: {provider}, model: {model}}}"]
+        lines += [f"  {named(spoken)}:", "    routes:", f"      - {{provider: {provider}, model: '{model}'}}"]
         if second:
-            lines.append(f"      - {{provider: {provider}2, model: {model}, priority: 1}}")
+            lines.append(f"      - {{provider: {provider}2, model: '{model}', priority: 1}}")
     return "\n".join(lines) + "\n" + models + extra
 
 
@@ -52,6 +59,7 @@ def crossing(text: str, *, kind: str = "listener", settings: RelaySettings | Non
             f"oai{place}": (b"authorization", b"Bearer k"),
             f"chat{place}": (b"authorization", b"Bearer k"),
             f"goog{place}": (b"x-goog-api-key", b"k"),
+            f"aws{place}": (b"authorization", b"Bearer k"),
         }
     return open_relay(text, kind=kind, settings=settings, credentials=keys)
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.rehearsal.asking import sse
 from tests.rehearsal_fixture import rehearsal
-from tests.relay.crossing import CROSSINGS, crossing, named, policy, say
+from tests.relay.crossing import WIRES, crossing, named, others, policy, say
 from tests.relay.scripted import ScriptedProvider, stream, whole
 from tests.relay.tool import Answer, ask
 from waystation.model import Outcome, Wire
@@ -20,6 +20,7 @@ SAID = {
     Wire.RESPONSES: '400 code=context_length_exceeded type=invalid_request_error message="Your input exceeds the context window of this model."',
     Wire.CHAT: '400 code=context_length_exceeded message="This model\'s maximum context length is 200000 tokens. However, your messages resulted in 213462 tokens."',
     Wire.GENERATE: '400 message="The input token count (213462) exceeds the maximum number of tokens allowed (200000)."',
+    Wire.CONVERSE: '400 type=ValidationException message="The model returned the following errors: Input is too long for requested model."',
 }
 
 
@@ -48,18 +49,22 @@ def compacts(asked: Wire, answer: Answer, *, stream: bool) -> None:
         assert re.search(r"input token count.*exceeds the maximum", answer.json["error"]["message"])
 
 
-@pytest.mark.parametrize("stream", [False, True])
-@pytest.mark.parametrize(("asked", "spoken"), CROSSINGS)
+@pytest.mark.parametrize("asked", WIRES)
 async def test_E90_overflow_is_told_so_that_the_tool_compacts_and_goes_to_no_other_model(
-    asked: Wire, spoken: Wire, stream: bool, rehearsal: RehearsalServer
+    asked: Wire, rehearsal: RehearsalServer
 ) -> None:
-    rehearsal.play(Step(faults=(SAID[spoken],)))
     async with crossing(policy(rehearsal.url, second=rehearsal.url)) as gateway:
-        answer = await say(gateway.port, asked, spoken, "hi", stream=stream)
-        (row,) = await gateway.ledger.wait_for(1)
-    compacts(asked, answer, stream=stream)
-    assert len(rehearsal.requests) == 1
-    assert (row.http_status, row.outcome) == (400, Outcome.UPSTREAM_ERROR)
+        for stream in (False, True):
+            for spoken in others(asked):
+                before = len(gateway.ledger.rows)
+                rehearsal.requests.clear()
+                rehearsal.rehearsal.prompter.clear()
+                rehearsal.play(Step(faults=(SAID[spoken],)))
+                answer = await say(gateway.port, asked, spoken, "hi", stream=stream)
+                row = (await gateway.ledger.wait_for(before + 1))[-1]
+                compacts(asked, answer, stream=stream)
+                assert len(rehearsal.requests) == 1
+                assert (row.http_status, row.outcome) == (400, Outcome.UPSTREAM_ERROR)
 
 
 @pytest.mark.parametrize("asked", [Wire.MESSAGES, Wire.CHAT, Wire.GENERATE])

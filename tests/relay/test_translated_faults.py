@@ -7,7 +7,7 @@ import pytest
 
 from tests.rehearsal.asking import body, target
 from tests.rehearsal_fixture import rehearsal
-from tests.relay.crossing import CROSSINGS, WIRES, Heard, crossing, heard, named, policy, say
+from tests.relay.crossing import CROSSINGS, WIRES, Heard, crossing, heard, named, others, policy, say
 from tests.relay.scripted import ScriptedProvider, stream, whole
 from tests.relay.tool import ask, request_bytes, sent
 from waystation.model import EndedBy, Outcome, Wire
@@ -26,129 +26,139 @@ BUSY = {
     Wire.RESPONSES: "code=server_error",
     Wire.CHAT: "code=server_error",
     Wire.GENERATE: "status=503",
+    Wire.CONVERSE: "type=serviceUnavailableException",
 }
 
 
 @pytest.mark.parametrize(
     "fault", ["eof at=content", "cut at=content", "reset at=content", "error at=content"]
 )
-@pytest.mark.parametrize(("asked", "spoken"), CROSSINGS)
+@pytest.mark.parametrize("asked", WIRES)
 async def test_E15_a_stream_that_breaks_ends_in_the_tools_own_dialect(
-    asked: Wire, spoken: Wire, fault: str, rehearsal: RehearsalServer
+    asked: Wire, fault: str, rehearsal: RehearsalServer
 ) -> None:
-    words = f"say one two three four five six seven eight [[rehearse: {fault}]]"
     async with crossing(policy(rehearsal.url)) as gateway:
-        answer = await say(gateway.port, asked, spoken, words, stream=True)
-        (row,) = await gateway.ledger.wait_for(1)
-    found = heard(asked, answer, stream=True)
-    assert found.error, answer.body
-    assert SUCCESS[asked] not in answer.body
-    assert answer.complete
-    assert row.outcome is (Outcome.UPSTREAM_ERROR if fault.startswith("error") else Outcome.UPSTREAM_CUT)
-    assert row.ended_by is EndedBy.PROVIDER
-    if row.outcome is Outcome.UPSTREAM_CUT:
-        assert row.output_tokens > 0
-        assert row.usage_source in ("estimated", "partial")
+        for spoken in others(asked):
+            before = len(gateway.ledger.rows)
+            words = f"say one two three four five six seven eight [[rehearse: {fault}]]"
+            answer = await say(gateway.port, asked, spoken, words, stream=True)
+            row = (await gateway.ledger.wait_for(before + 1))[-1]
+            found = heard(asked, answer, stream=True)
+            assert found.error, answer.body
+            assert SUCCESS[asked] not in answer.body
+            assert answer.complete
+            assert row.outcome is (
+                Outcome.UPSTREAM_ERROR if fault.startswith("error") else Outcome.UPSTREAM_CUT
+            )
+            assert row.ended_by is EndedBy.PROVIDER
+            if row.outcome is Outcome.UPSTREAM_CUT:
+                assert row.output_tokens > 0
+                assert row.usage_source in ("estimated", "partial")
 
 
-@pytest.mark.parametrize(("asked", "spoken"), CROSSINGS)
+@pytest.mark.parametrize("asked", WIRES)
 async def test_E13_E99_an_error_before_the_first_word_takes_the_next_route_and_one_preamble_goes_out(
-    asked: Wire, spoken: Wire, rehearsal: RehearsalServer
+    asked: Wire, rehearsal: RehearsalServer
 ) -> None:
-    words = f"say hi [[rehearse: error at=first {BUSY[spoken]} times=1]]"
     async with crossing(policy(rehearsal.url, second=rehearsal.url)) as gateway:
-        answer = await say(gateway.port, asked, spoken, words, stream=True)
-        one, two = await gateway.ledger.wait_for(2)
-    assert heard(asked, answer, stream=True).text == "[rehearsal] hi"
-    for opening in (b"event: message_start", b"event: response.created", b'"delta":{"role":"assistant"'):
-        assert answer.body.count(opening) <= 1
-    assert (one.outcome, two.outcome) == (Outcome.UPSTREAM_ERROR, Outcome.COMPLETE)
-    assert (two.provider, two.attempt, two.route_reason) == (f"{one.provider}2", 2, "fallback")
-    assert (answer.header("x-waystation-route") or "").startswith(two.provider)
+        for spoken in others(asked):
+            before = len(gateway.ledger.rows)
+            words = f"say hi [[rehearse: error at=first {BUSY[spoken]} times=1]]"
+            answer = await say(gateway.port, asked, spoken, words, stream=True)
+            one, two = (await gateway.ledger.wait_for(before + 2))[-2:]
+            assert heard(asked, answer, stream=True).text == "[rehearsal] hi"
+            for opening in (
+                b"event: message_start",
+                b"event: response.created",
+                b'"delta":{"role":"assistant"',
+            ):
+                assert answer.body.count(opening) <= 1
+            assert (one.outcome, two.outcome) == (Outcome.UPSTREAM_ERROR, Outcome.COMPLETE)
+            assert (two.provider, two.attempt, two.route_reason) == (f"{one.provider}2", 2, "fallback")
+            assert (answer.header("x-waystation-route") or "").startswith(two.provider)
 
 
-@pytest.mark.parametrize("stream", [False, True])
-@pytest.mark.parametrize(("asked", "spoken"), CROSSINGS)
-async def test_E92_a_limit_keeps_its_status_and_when_it_ends(
-    asked: Wire, spoken: Wire, stream: bool, rehearsal: RehearsalServer
-) -> None:
-    headers = "header=x-ratelimit-remaining-tokens:7 header=anthropic-ratelimit-tokens-remaining:7 header=openai-version:1"
-    words = f"say hi [[rehearse: 429 retry-after=90 {headers}]]"
+@pytest.mark.parametrize("asked", WIRES)
+async def test_E92_a_limit_keeps_its_status_and_when_it_ends(asked: Wire, rehearsal: RehearsalServer) -> None:
     async with crossing(policy(rehearsal.url)) as gateway:
-        answer = await say(gateway.port, asked, spoken, words, stream=stream)
-        (row,) = gateway.ledger.rows
-    assert (answer.status, answer.header("retry-after")) == (429, "90")
-    assert answer.header("openai-version") is None
-    assert answer.header("content-type") == "application/json"
-    error = answer.json["error"]
-    if asked is Wire.MESSAGES:
-        assert (answer.json["type"], error["type"]) == ("error", "rate_limit_error")
-    elif asked is Wire.GENERATE:
-        assert (error["code"], error["status"]) == (429, "RESOURCE_EXHAUSTED")
-    else:
-        assert error["code"] in ("rate_limit_exceeded", "tokens", "requests", None) or error["type"]
-    assert error["message"]
-    assert (row.http_status, row.outcome) == (429, Outcome.UPSTREAM_ERROR)
+        for stream in (False, True):
+            for spoken in others(asked):
+                headers = "header=x-ratelimit-remaining-tokens:7 header=anthropic-ratelimit-tokens-remaining:7 header=openai-version:1"
+                words = f"say hi [[rehearse: 429 retry-after=90 {headers}]]"
+                answer = await say(gateway.port, asked, spoken, words, stream=stream)
+                row = gateway.ledger.rows[-1]
+                assert (answer.status, answer.header("retry-after")) == (429, "90")
+                assert answer.header("openai-version") is None
+                assert answer.header("content-type") == "application/json"
+                error = answer.json["error"]
+                if asked is Wire.MESSAGES:
+                    assert (answer.json["type"], error["type"]) == ("error", "rate_limit_error")
+                elif asked is Wire.GENERATE:
+                    assert (error["code"], error["status"]) == (429, "RESOURCE_EXHAUSTED")
+                else:
+                    assert (
+                        error["code"] in ("rate_limit_exceeded", "tokens", "requests", None) or error["type"]
+                    )
+                assert error["message"]
+                assert (row.http_status, row.outcome) == (429, Outcome.UPSTREAM_ERROR)
 
 
-@pytest.mark.parametrize(("asked", "spoken"), CROSSINGS)
-async def test_overload_is_each_protocols_own_word_for_it(
-    asked: Wire, spoken: Wire, rehearsal: RehearsalServer
-) -> None:
-    settings = "routing: {attempts: 1}\n"
-    status = 529 if spoken is Wire.MESSAGES else 503
-    async with crossing(policy(rehearsal.url, extra=settings)) as gateway:
-        answer = await say(gateway.port, asked, spoken, f"say hi [[rehearse: {status}]]")
-    error = answer.json["error"]
-    if asked is Wire.MESSAGES:
-        assert (answer.status, error["type"]) == (529, "overloaded_error")
-    elif asked is Wire.GENERATE:
-        assert (answer.status, error["status"]) == (503, "UNAVAILABLE")
-    else:
-        assert answer.status == 503
-        if spoken not in (Wire.CHAT, Wire.RESPONSES):
-            assert error["code"] not in ("server_is_overloaded", "slow_down")  # Codex would give up
-
-
-@pytest.mark.parametrize("status", [400, 402, 403, 404, 413, 500])
-@pytest.mark.parametrize(("asked", "spoken"), CROSSINGS)
-async def test_every_error_is_in_the_tools_shape_with_the_providers_sentence(
-    asked: Wire, spoken: Wire, status: int, rehearsal: RehearsalServer
-) -> None:
-    words = f'say hi [[rehearse: {status} message="the words of the provider"]]'
+@pytest.mark.parametrize("asked", WIRES)
+async def test_overload_is_each_protocols_own_word_for_it(asked: Wire, rehearsal: RehearsalServer) -> None:
     async with crossing(policy(rehearsal.url, extra="routing: {attempts: 1}\n")) as gateway:
-        answer = await say(gateway.port, asked, spoken, words)
-        (row,) = gateway.ledger.rows
-    error = answer.json["error"]
-    assert 400 <= answer.status < 600
-    assert (answer.status >= 500) is (status >= 500)
-    assert row.http_status == status
-    assert error["message"]
-    if asked is Wire.MESSAGES:
-        assert answer.json["type"] == "error"
-        assert error["type"] in (
-            "invalid_request_error",
-            "permission_error",
-            "not_found_error",
-            "billing_error",
-            "request_too_large",
-            "api_error",
-        )
-    elif asked is Wire.GENERATE:
-        assert error["code"] == answer.status
-        assert error["status"].isupper()
-    else:
-        assert {"message", "type", "code"} <= error.keys()
+        for spoken in others(asked):
+            status = 529 if spoken is Wire.MESSAGES else 503
+            answer = await say(gateway.port, asked, spoken, f"say hi [[rehearse: {status}]]")
+            error = answer.json["error"]
+            if asked is Wire.MESSAGES:
+                assert (answer.status, error["type"]) == (529, "overloaded_error")
+            elif asked is Wire.GENERATE:
+                assert (answer.status, error["status"]) == (503, "UNAVAILABLE")
+            else:
+                assert answer.status == 503
+                if spoken not in (Wire.CHAT, Wire.RESPONSES):
+                    assert error["code"] not in ("server_is_overloaded", "slow_down")  # Codex would give up
 
 
-@pytest.mark.parametrize(("asked", "spoken"), CROSSINGS)
-async def test_a_refused_key_is_the_gateways_matter(
-    asked: Wire, spoken: Wire, rehearsal: RehearsalServer
+@pytest.mark.parametrize("asked", WIRES)
+async def test_every_error_is_in_the_tools_shape_with_the_providers_sentence(
+    asked: Wire, rehearsal: RehearsalServer
 ) -> None:
+    async with crossing(policy(rehearsal.url, extra="routing: {attempts: 1}\n")) as gateway:
+        for status in (400, 402, 403, 404, 413, 500):
+            for spoken in others(asked):
+                words = f'say hi [[rehearse: {status} message="the words of the provider"]]'
+                answer = await say(gateway.port, asked, spoken, words)
+                row = gateway.ledger.rows[-1]
+                error = answer.json["error"]
+                assert 400 <= answer.status < 600
+                assert (answer.status >= 500) is (status >= 500)
+                assert row.http_status == status
+                assert error["message"]
+                if asked is Wire.MESSAGES:
+                    assert answer.json["type"] == "error"
+                    assert error["type"] in (
+                        "invalid_request_error",
+                        "permission_error",
+                        "not_found_error",
+                        "billing_error",
+                        "request_too_large",
+                        "api_error",
+                    )
+                elif asked is Wire.GENERATE:
+                    assert error["code"] == answer.status
+                    assert error["status"].isupper()
+                else:
+                    assert {"message", "type", "code"} <= error.keys()
+
+
+@pytest.mark.parametrize("asked", WIRES)
+async def test_a_refused_key_is_the_gateways_matter(asked: Wire, rehearsal: RehearsalServer) -> None:
     async with crossing(policy(rehearsal.url)) as gateway:
-        answer = await say(gateway.port, asked, spoken, "say hi [[rehearse: 401]]")
-    assert answer.status == 400
-    assert "does not accept the gateway's key" in answer.json["error"]["message"]
+        for spoken in others(asked):
+            answer = await say(gateway.port, asked, spoken, "say hi [[rehearse: 401]]")
+            assert answer.status == 400
+            assert "does not accept the gateway's key" in answer.json["error"]["message"]
 
 
 @pytest.mark.parametrize("stream_it", [False, True])
@@ -200,29 +210,30 @@ async def test_E112_one_bad_event_is_skipped(rehearsal: RehearsalServer) -> None
             assert found.text == "[rehearsal] one two three four five", (asked, spoken)
 
 
-@pytest.mark.parametrize(("asked", "spoken"), CROSSINGS)
+@pytest.mark.parametrize("asked", WIRES)
 async def test_a_body_that_makes_no_sense_is_a_400_that_names_the_field(
-    asked: Wire, spoken: Wire, rehearsal: RehearsalServer
+    asked: Wire, rehearsal: RehearsalServer
 ) -> None:
-    name = named(spoken)
-    bad: dict[Wire, tuple[str, dict[str, Any], str]] = {
-        Wire.MESSAGES: (
-            "/anthropic/v1/messages",
-            {"model": name, "max_tokens": 5, "messages": "hi"},
-            "messages",
-        ),
-        Wire.RESPONSES: ("/openai/v1/responses", {"model": name, "input": 5}, "input"),
-        Wire.CHAT: ("/openai/v1/chat/completions", {"model": name, "messages": {"a": 1}}, "messages"),
-        Wire.GENERATE: (f"/gemini/v1beta/models/{name}:generateContent", {"contents": 7}, "contents"),
-    }
-    path, said, field = bad[asked]
     async with crossing(policy(rehearsal.url)) as gateway:
-        answer = await ask(gateway.port, path, said)
-        (row,) = gateway.ledger.rows
-    assert answer.status == 400, answer.body
-    assert field in answer.json["error"]["message"]
-    assert not rehearsal.requests
-    assert (row.outcome, row.attempt) == (Outcome.REFUSED, 0)
+        for spoken in others(asked):
+            name = named(spoken)
+            bad: dict[Wire, tuple[str, dict[str, Any], str]] = {
+                Wire.MESSAGES: (
+                    "/anthropic/v1/messages",
+                    {"model": name, "max_tokens": 5, "messages": "hi"},
+                    "messages",
+                ),
+                Wire.RESPONSES: ("/openai/v1/responses", {"model": name, "input": 5}, "input"),
+                Wire.CHAT: ("/openai/v1/chat/completions", {"model": name, "messages": {"a": 1}}, "messages"),
+                Wire.GENERATE: (f"/gemini/v1beta/models/{name}:generateContent", {"contents": 7}, "contents"),
+            }
+            path, said, field = bad[asked]
+            answer = await ask(gateway.port, path, said)
+            row = gateway.ledger.rows[-1]
+            assert answer.status == 400, answer.body
+            assert field in answer.json["error"]["message"]
+            assert not rehearsal.requests
+            assert (row.outcome, row.attempt) == (Outcome.REFUSED, 0)
 
 
 async def test_a_later_route_that_needs_no_translation_still_gets_a_body_that_cannot_be_translated(
