@@ -57,8 +57,8 @@ def test_E75_ids_do_not_change_as_the_conversation_grows(replayed: list[str], wi
 
 
 def test_E70_a_missing_id_is_made_up_and_no_other_call_has_it() -> None:
-    fitted = CallIds(Wire.MESSAGES, ["", "call_1", ""])
-    assert [fitted.fit(ident) for ident in ["", "call_1", ""]] == ["call_2", "call_1", "call_3"]
+    fitted = CallIds(Wire.MESSAGES, ["", "call_ws1", ""])
+    assert [fitted.fit(ident) for ident in ["", "call_ws1", ""]] == ["call_ws2", "call_ws1", "call_ws3"]
 
 
 @given(ids, st.sampled_from(TOOL_WIRES), st.sampled_from(WIRES))

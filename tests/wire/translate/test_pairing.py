@@ -82,8 +82,8 @@ def test_E70_results_without_an_id_are_paired_by_order() -> None:
 def test_E70_calls_without_an_id_get_one() -> None:
     got = turns(user("go"), model(call(""), call("call_1")), user(result("call_1", "2"), result("", "1")))
     assert got[1:] == [
-        model(call("call_2"), call("call_1")),
-        user(named("call_2", "1"), named("call_1", "2")),
+        model(call("call_ws1"), call("call_1")),
+        user(named("call_ws1", "1"), named("call_1", "2")),
     ]
 
 

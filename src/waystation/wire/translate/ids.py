@@ -78,7 +78,7 @@ class CallIds:
     def _mint(self) -> str:
         while True:
             self._minted += 1
-            ident = f"call_{self._minted}"
+            ident = f"call_ws{self._minted}"  # as no provider names its own, which may come later
             if ident not in self._reserved and ident not in self._used:
                 self._used.add(ident)
                 return ident
