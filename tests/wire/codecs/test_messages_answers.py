@@ -228,6 +228,8 @@ def test_a_tool_that_did_not_ask_for_thoughts_gets_those_that_belong_to_a_call(
     blocks = content(Reasoning("ah"), hm, ToolCall("t", "f", "{}"), hm, thinking=thinking)
     assert blocks[0] == {"type": "thinking", "thinking": "hm", "signature": wrap(SEAL)}
     assert [block["type"] for block in blocks] == ["thinking", "tool_use"]
+    blocks = content(hm, Text("a"), ToolCall("t", "f", "{}"), thinking=thinking)
+    assert [block["type"] for block in blocks] == ["text", "thinking", "tool_use"], "words may come between"
 
 
 def test_a_tool_that_asked_not_to_see_thoughts_gets_their_seals() -> None:

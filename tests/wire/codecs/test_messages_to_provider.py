@@ -366,7 +366,15 @@ def test_what_belongs_to_the_other_side_is_left_out() -> None:
         ),
         (Thinking(budget=7), BUDGET, {"type": "enabled", "budget_tokens": 1024}, None, ["thinking=1024"]),
         (Thinking(Effort.MAX), BUDGET, {"type": "enabled", "budget_tokens": 24000}, None, ["thinking=24000"]),
-        (Thinking(show="summary"), BUDGET, None, None, []),
+        (
+            # Who asks for a summary expects thoughts: Codex, of a model that it does not know.
+            Thinking(show="summary"),
+            BUDGET,
+            {"type": "enabled", "budget_tokens": 16384, "display": "summarized"},
+            None,
+            [],
+        ),
+        (Thinking(show="none"), BUDGET, None, None, []),
         # A word, or nothing at all.
         (Thinking(adaptive=True), Capabilities(thinking="effort"), None, None, []),
         (Thinking(budget=4096), Capabilities(thinking="effort"), None, "low", ["thinking=low"]),

@@ -115,7 +115,7 @@ def _blocks(parts: Iterable[Part], show: Shown) -> Iterable[dict[str, Any]]:
             for thought in held:
                 if is_sealed(thought.seal):
                     yield thoughts_block(thought, thought.seal)
-        held.clear()
+            held.clear()
         block = _block(part)
         if block is not None:
             yield block

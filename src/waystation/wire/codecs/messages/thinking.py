@@ -141,7 +141,7 @@ class Plan:
     def _plan_budget(self, asked: Thinking, max_tokens: int, notes: Notes) -> None:
         wanted = asked.budget
         if wanted is None:
-            if asked.effort is None and not asked.adaptive:
+            if asked.effort is None and not asked.adaptive and asked.show in ("", "none"):
                 return
             wanted = BUDGETS[asked.effort or Effort.HIGH]  # the API's own default
         budget = max(wanted, LEAST_BUDGET)

@@ -144,11 +144,12 @@ class Writer:
         self._out.append(b"%b%b}}\n\n" % (before, _json(words)))
 
     def _give_held(self, *, called: bool = False) -> None:
-        """What comes now is what the held thoughts belong to, or else they belong to nothing."""
-        if self._held and (called or self._show != "calls"):
-            for thought in self._held:
-                if is_sealed(thought.seal):
-                    self._whole(thoughts_block(thought, thought.seal))
+        """What comes now is what the held thoughts belong to."""
+        if not self._held or (self._show == "calls" and not called):
+            return
+        for thought in self._held:
+            if is_sealed(thought.seal):
+                self._whole(thoughts_block(thought, thought.seal))
         self._held.clear()
 
     def _open(self, block: dict[str, Any], kind: str, field: str) -> bytes:
