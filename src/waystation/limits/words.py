@@ -61,7 +61,8 @@ def _rate(over: Over, rule: LimitRule, ask: str, now: float) -> Refusal:
         return Refusal(RefusalKind.RATE_LIMITED, f"{told}, or {ask} for more.", rule=rule.rule, retry_after=2)
     window = rule.requests if over.what == "requests" else rule.tokens
     assert window is not None
-    amount = f"{over.limit:,} {over.what} in {span(window.seconds)}"
+    noun = over.what if over.limit != 1 else over.what.removesuffix("s")
+    amount = f"{over.limit:,} {noun} in {span(window.seconds)}"
     told = f"The limit “{rule.name}” of {_owner(over)} ({amount}) is used up until {when(over.until, exact=True)}"
     if wait <= PATIENCE:
         told += f" (in {wait} s): {ask} for more."
