@@ -18,7 +18,6 @@ from google.genai import types as gemini_types
 from tests.gateway import running_gateway
 from tests.stage import Stage, eventually, fetch, sign_in, staged
 from waystation.app.discovery import Discovery
-from waystation.app.lists import read_lists, write_lists
 from waystation.app.plan import PlanKeeper
 from waystation.model import ListedModel, Principal, Refusal, Surface, Wire
 from waystation.model import Operation as Op
@@ -26,6 +25,7 @@ from waystation.policy import Catalogue, ProviderList
 from waystation.rehearsal import RehearsalServer, Script, Step, Vendor, When
 from waystation.relay import UpstreamPools
 from waystation.store import open_store
+from waystation.store.lists import read_lists, write_lists
 
 BOB = Principal(id="u1", name="bob@example.com")
 MEL = Principal(id="u2", name="mel@example.com", groups=frozenset({"ml"}))

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import msgspec
 
-from waystation.app.lists import write_lists
 from waystation.app.plan import PlanKeeper
 from waystation.model import ListedModel, Provider
 from waystation.policy import Catalogue, ProviderList
 from waystation.relay import NoAnswer, UpstreamPools, list_models
+from waystation.store.lists import write_lists
 from waystation.vault import SecretUnavailable
 
 _log = logging.getLogger("waystation.models")

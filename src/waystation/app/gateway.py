@@ -24,7 +24,6 @@ from waystation.app.announce import Announcement, write_gateway_file
 from waystation.app.discovery import Discovery
 from waystation.app.health import Health, health_routes
 from waystation.app.lakewriter import LakeWriterProcess
-from waystation.app.lists import read_lists
 from waystation.app.memory import collect_garbage_less
 from waystation.app.plan import PlanKeeper, PlanState
 from waystation.app.settings import Settings
@@ -37,6 +36,7 @@ from waystation.pricing import cost_nano
 from waystation.rehearsal import RehearsalServer
 from waystation.relay import Admission, Relay, RelayApp, protocol_for
 from waystation.store import StoreUnreachable, open_store
+from waystation.store.lists import read_lists
 
 _log = logging.getLogger("waystation.app")
 _SWITCH_SECONDS = 0.0005
