@@ -26,6 +26,7 @@ from waystation.store.machines import Federation, Federations, Provisioner, Prov
 from waystation.store.migrate import migrate
 from waystation.store.people import NameTaken, User, Users, new_id
 from waystation.store.policies import PolicyRepository, StoredPolicy, VersionConflict
+from waystation.store.raises import BudgetRaise, BudgetRaises
 from waystation.store.revocations import Revocation, RevocationKind, Revocations
 from waystation.store.seal import MasterKey, load_master_key
 from waystation.store.sessions import RefreshToken, Session, Sessions
@@ -34,6 +35,8 @@ __all__ = [
     "AuditChecked",
     "AuditEvent",
     "AuditLog",
+    "BudgetRaise",
+    "BudgetRaises",
     "Clock",
     "Code",
     "CodeState",
@@ -90,6 +93,7 @@ class Store:
         self.directory = Directory(database)
         self.provisioners = Provisioners(database)
         self.federations = Federations(database)
+        self.raises = BudgetRaises(database, now, master)
 
     @contextmanager
     def transaction(self) -> Iterator["Store"]:

@@ -19,7 +19,7 @@ from sqlalchemy import (
     Text,
 )
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest migration. A database that says so is opened without loading Alembic."""
 
 metadata = MetaData(
@@ -203,4 +203,18 @@ revocations = Table(
     Column("kind", String(16), nullable=False),
     Column("subject", String(64), nullable=False),
     Column("at", BigInteger, nullable=False, index=True),
+)
+
+budget_raises = Table(
+    "budget_raises",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("budget", String(64), nullable=False),
+    Column("owner", String(320), nullable=False),
+    Column("amount_nano", BigInteger, nullable=False),
+    Column("approver", String(320), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("until", BigInteger, nullable=False, index=True),
+    Column("withdrawn_at", BigInteger),
 )
