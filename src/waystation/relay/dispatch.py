@@ -128,7 +128,7 @@ def _request_head(x: "Exchange", route: Route, endpoint: Endpoint, target: bytes
     if endpoint.wire is x.address.wire:
         outbound = x.request.head.outbound
         if route.provider.betas is not None and b"anthropic-beta: " in outbound:
-            outbound = foreign.without_betas(outbound, route.provider.betas)
+            outbound = foreign.without_betas(outbound, route.provider.id, route.provider.betas)
         if endpoint.wire is Wire.MESSAGES and b"anthropic-version: " not in outbound:
             outbound += foreign.VERSION  # Anthropic refuses a request without
     else:

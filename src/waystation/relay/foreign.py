@@ -5,6 +5,7 @@ Out, it gets what its protocol needs and nothing that the tool said for its own 
 and how much of a limit is left.
 """
 
+import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from waystation.relay.downstream import Header
 if TYPE_CHECKING:
     from waystation.relay.exchange import Exchange
 
+_log = logging.getLogger("waystation.relay")
 VERSION = b"anthropic-version: 2023-06-01\r\n"
 _AGENT = b"user-agent: waystation/" + __version__.encode() + b"\r\n"
 _EVENTS = {Wire.CONVERSE: b"application/vnd.amazon.eventstream"}
@@ -67,15 +69,23 @@ def betas(x: "Exchange") -> tuple[str, ...]:
     return tuple(flag for flag in dict.fromkeys(found) if flag)
 
 
-def without_betas(outbound_lines: bytes, taken: Sequence[str]) -> bytes:
-    """A request's own lines with only such beta flags as the provider takes; without the header if none is left."""
+def without_betas(outbound_lines: bytes, provider: str, taken: Sequence[str]) -> bytes:
+    """A request's own lines with only such beta flags as the provider takes; without the header if none is left.
+
+    A platform refuses the whole request for a flag that it does not know (E82).
+    """
     lines = []
     for line in outbound_lines.split(b"\r\n"):
         name, colon, value = line.partition(b": ")
         if name == b"anthropic-beta":
-            flags = [f for f in (flag.strip() for flag in value.split(b",")) if f.decode("latin-1") in taken]
-            if not flags:
+            flags = [flag for flag in (part.strip() for part in value.split(b",")) if flag]
+            kept = [flag for flag in flags if flag.decode("latin-1") in taken]
+            if len(kept) < len(flags):
+                left_out = b",".join(flag for flag in flags if flag not in kept).decode("latin-1")
+                fields = {"provider": provider, "flags": left_out[:500]}
+                _log.info("beta flags left out", extra={"fields": fields})
+            if not kept:
                 continue
-            line = name + colon + b",".join(flags)
+            line = name + colon + b",".join(kept)
         lines.append(line)
     return b"\r\n".join(lines)
