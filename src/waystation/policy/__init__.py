@@ -4,6 +4,7 @@
 `Plan` that answers who may send which model where.
 """
 
+from waystation.policy.agents import TOOLS
 from waystation.policy.compiling import billing_terms, compile_plan, price_factors, price_overrides
 from waystation.policy.defaults import default_policy
 from waystation.policy.diff import Change, diff
@@ -18,6 +19,7 @@ from waystation.policy.smart import Circumstances
 
 __all__ = [
     "NOTHING_LISTED",
+    "TOOLS",
     "Catalogue",
     "CatalogueLine",
     "Change",
