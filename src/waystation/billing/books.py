@@ -61,8 +61,9 @@ class Books:
         self.providers = providers
         self.missing = view.missing
         self._connection = view.connection
-        self._rerates = rerates.dataset()  # has to outlive the connection's use of it
-        self._connection.register(RERATES, self._rerates)
+        self.rerates = rerates
+        self._corrected = rerates.dataset()  # has to outlive the connection's use of it
+        self._connection.register(RERATES, self._corrected)
         self._routes: dict[tuple[str, str], Route | None] = {}
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
@@ -70,10 +71,9 @@ class Books:
         return found
 
     def batches(self, sql: str, parameters: Sequence[Any] = (), rows: int = 50_000) -> Iterator[Any]:
-        """The answer in lists of rows, without having it all at once."""
-        cursor = self._connection.cursor()
-        cursor.execute(sql, list(parameters))
-        while found := cursor.fetchmany(rows):
+        """The answer in lists of rows, without having it all at once. No other query meanwhile."""
+        answer = self._connection.execute(sql, list(parameters))
+        while found := answer.fetchmany(rows):
             yield found
 
     def prepare(self, since: dt.date | None, before: dt.date) -> str:

@@ -3,6 +3,7 @@
 import datetime as dt
 from collections.abc import Sequence
 from enum import StrEnum
+from typing import Any
 
 import msgspec
 
@@ -136,7 +137,16 @@ def _of_charge(charge: Charge, by: Sequence[By]) -> Line:
 
 
 def _ordered(lines: Sequence[Line], by: Sequence[By]) -> list[Line]:
+    """By day if asked for; then what belongs to the same first name together, the dearest first."""
     day = by.index(By.DAY) if By.DAY in by else None
-    return sorted(
-        lines, key=lambda x: (x.group[day] if day is not None else "", -x.billed_nano, -x.list_nano, x.group)
-    )
+    together: dict[str, int] = {}
+    for line in lines:
+        if line.group:
+            together[line.group[0]] = together.get(line.group[0], 0) + line.billed_nano
+
+    def place(line: Line) -> tuple[Any, ...]:
+        first = line.group[0] if line.group else ""
+        when = line.group[day] if day is not None else ""
+        return when, -together.get(first, 0), first, -line.billed_nano, -line.list_nano, line.group
+
+    return sorted(lines, key=place)

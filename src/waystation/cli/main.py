@@ -14,6 +14,7 @@ _COMMANDS: dict[str, tuple[str, str, str]] = {
     "serve": ("waystation.cli.serve", "app", "Start the gateway."),
     "usage": ("waystation.cli.usage", "app", "Who spent what, on what, when."),
     "models": ("waystation.cli.models", "app", "What can be asked for, what it costs, who may."),
+    "bill": ("waystation.cli.bill", "app", "The month's bill, its exports, and what providers say."),
     "policy": ("waystation.cli.policy", "app", "Check, compare, apply and roll back the policy."),
     "sign-in-link": ("waystation.cli.people", "sign_in_link", "Print a fresh one-time sign-in link."),
     "users": ("waystation.cli.people", "users", "List, add and switch off people and service accounts."),
