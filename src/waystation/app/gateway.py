@@ -24,6 +24,8 @@ from waystation.app.announce import Announcement, write_gateway_file
 from waystation.app.discovery import Discovery
 from waystation.app.health import Health, health_routes
 from waystation.app.lakewriter import LakeWriterProcess
+from waystation.app.limits import LimitsKeeper
+from waystation.app.limits_api import limits_routes
 from waystation.app.memory import collect_garbage_less
 from waystation.app.plan import PlanKeeper, PlanState
 from waystation.app.settings import Settings
@@ -112,10 +114,14 @@ class Gateway:
         )
         stack.callback(relay.close)
         keeper.on_change(lambda state: _swap(relay, state))
+        limits = LimitsKeeper(settings, store, keeper)
+        relay.limiting = limits.limiting
+        await limits.start()
 
         _expose_journal(relay, journal)
         lake = LakeWriterProcess(settings)
         await stack.enter_async_context(lake)
+        stack.push_async_callback(limits.close)  # before the lake writer's last look
         health = Health(keeper, journal, lake, store, relay)
         registry = CollectorRegistry()
         registry.register(relay.metrics)
@@ -126,6 +132,7 @@ class Gateway:
             [
                 *health_routes(health, registry),
                 *home.routes,
+                *limits_routes(home, keeper, limits),
                 *install_routes(self.url),
                 *console.routes(home),
             ],
@@ -149,7 +156,7 @@ class Gateway:
         )
         _load(config, settings)
         self._server = _Server(config, relay)
-        works = [relay.watch(), home.watch(), keeper.watch(), keeper.renew()]
+        works = [relay.watch(), home.watch(), keeper.watch(), keeper.renew(), limits.run()]
         if discovers:
             interval = settings.discovery_interval
             works.append(Discovery(keeper, relay.pools, settings.data, interval=interval).run())

@@ -32,6 +32,10 @@ class LakeWriterProcess:
             str(settings.lake_dir),
             "--node",
             settings.node,
+            "--events",
+            str(settings.events_dir),
+            "--events-lake",
+            str(settings.events_lake_dir),
             "--interval",
             str(settings.lake_interval),
             "--parent",  # told, not asked for: we may be gone by the time it could ask

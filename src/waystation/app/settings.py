@@ -31,12 +31,22 @@ class Settings(msgspec.Struct, frozen=True):
     """Serve the relay as plain ASGI instead of by our protocol class (slower; a fallback)."""
     log_level: str = "info"
     log_json: bool = True
+    valkey: str = ""
+    """Address of a Valkey or Redis server through which gateways share limits and budgets: `redis://host:6379/0`."""
     tls_certificate: Path | None = None
     tls_key: Path | None = None
 
     @property
     def journal_dir(self) -> Path:
         return self.data / "journal" / self.node
+
+    @property
+    def events_dir(self) -> Path:
+        return self.data / "limit-events" / self.node
+
+    @property
+    def events_lake_dir(self) -> Path:
+        return self.data / "lake" / "limit_events"
 
     @property
     def lake_dir(self) -> Path:

@@ -23,6 +23,7 @@ from typing import NamedTuple
 import msgspec
 from deltalake.exceptions import CommitFailedError, DeltaError
 
+from waystation.ledger import limit_events
 from waystation.ledger.columns import to_table
 from waystation.ledger.lake import Lake
 from waystation.ledger.segments import Identity, read_identity
@@ -147,6 +148,8 @@ def _run(writer: LakeWriter, stop: threading.Event, options: argparse.Namespace)
         last_pass = stop.is_set() or options.once
         try:
             drained = writer.drain()
+            if options.events is not None:
+                limit_events.drain(options.events, options.events_lake, options.node)
             if drained.rows:
                 log.debug("%d rows moved into the lake, up to record %d", drained.rows, drained.position)
         except (JournalBehindLake, ValueError) as error:
@@ -200,6 +203,8 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--journal", type=Path, required=True, help="directory of the node's journal")
     parser.add_argument("--lake", required=True, help="folder or address of the `requests` table")
     parser.add_argument("--node", required=True, help="name of the node that keeps the journal")
+    parser.add_argument("--events", type=Path, help="folder of the node's limit events")
+    parser.add_argument("--events-lake", default="", help="folder or address of the `limit_events` table")
     parser.add_argument("--interval", type=float, default=30.0, help="seconds between passes")
     parser.add_argument("--once", action="store_true", help="make one pass and end")
     parser.add_argument(

@@ -238,6 +238,10 @@ class Plan:
         """
         return self._endpoints.find(route.provider, route.model, wire, operation, stream, action)
 
+    def canonical(self, name: str) -> str:
+        """The model's own name, for an alias of it."""
+        return self._aliases.get(name, name)
+
     def named_routes(self) -> Iterator[tuple[str, Route]]:
         """Every route of every exactly named model, with that name."""
         return ((model.name, route) for model in self._models.values() for route in model.routes)
