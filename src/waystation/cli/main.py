@@ -15,6 +15,8 @@ _COMMANDS: dict[str, tuple[str, str, str]] = {
     "usage": ("waystation.cli.usage", "app", "Who spent what, on what, when."),
     "models": ("waystation.cli.models", "app", "What can be asked for, what it costs, who may."),
     "bill": ("waystation.cli.bill", "app", "The month's bill, its exports, and what providers say."),
+    "limits": ("waystation.cli.limits", "app", "Who reached a limit lately, and who is near one now."),
+    "budget": ("waystation.cli.limits", "budget", "Raise a budget for a time."),
     "policy": ("waystation.cli.policy", "app", "Check, compare, apply and roll back the policy."),
     "sign-in-link": ("waystation.cli.people", "sign_in_link", "Print a fresh one-time sign-in link."),
     "users": ("waystation.cli.people", "users", "List, add and switch off people and service accounts."),
