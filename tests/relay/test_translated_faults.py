@@ -236,6 +236,16 @@ async def test_a_body_that_makes_no_sense_is_a_400_that_names_the_field(
             assert (row.outcome, row.attempt) == (Outcome.REFUSED, 0)
 
 
+async def test_E85_a_conversation_that_another_provider_keeps_cannot_go_on_here(
+    rehearsal: RehearsalServer,
+) -> None:
+    said = {"model": named(Wire.MESSAGES), "input": "go on", "previous_response_id": "resp_1"}
+    async with crossing(policy(rehearsal.url)) as gateway:
+        answer = await ask(gateway.port, "/openai/v1/responses", said)
+    assert (answer.status, answer.json["error"]["param"]) == (400, "previous_response_id")
+    assert not rehearsal.requests
+
+
 async def test_a_later_route_that_needs_no_translation_still_gets_a_body_that_cannot_be_translated(
     rehearsal: RehearsalServer,
 ) -> None:

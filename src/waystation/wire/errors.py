@@ -119,6 +119,7 @@ def error_object(wire: Wire, error: StreamError | Refusal, *, request_id: str = 
     """The JSON error object of a protocol; `status` replaces the one that the error stands for."""
     words = _words(error)
     status = status or words.status
+    param = error.param if isinstance(error, Refusal) else None
     shape: dict[str, Any]
     if wire is Wire.MESSAGES:
         shape = {"type": "error", "error": {"type": words.anthropic, "message": error.message}}
@@ -131,10 +132,9 @@ def error_object(wire: Wire, error: StreamError | Refusal, *, request_id: str = 
                 {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": f"{error.retry_after}s"}
             ]
         shape = {"error": inner}
-    elif wire is Wire.RESPONSES:  # Codex prints the body as it is, so it is short
+    elif wire is Wire.RESPONSES and param is None:  # Codex prints the body as it is, so it is short
         shape = {"error": {"message": error.message, "type": words.openai, "code": words.code}}
     else:
-        param = error.param if isinstance(error, Refusal) else None
         shape = {
             "error": {"message": error.message, "type": words.openai, "param": param, "code": words.code}
         }
