@@ -21,6 +21,7 @@ from pathlib import Path
 from bench import targets, workload
 from bench.conversation import MODELS, NAMES, PAIRS, SOURCES, TARGETS, body, chunks, target_of
 from bench.metrics import Bench, machine
+from waystation.app.memory import collect_garbage_less, keep_large_blocks
 from waystation.model import Wire
 from waystation.wire import StreamTap, make_tap
 from waystation.wire.canonical import Conversation
@@ -37,6 +38,8 @@ _PATHS = {Wire.RESPONSES: "/openai/v1/responses", Wire.CHAT: "/openai/v1/chat/co
 
 def main() -> int:
     wanted = _arguments()
+    keep_large_blocks()  # as `waystation serve` does
+    collect_garbage_less()
     print(f"{machine()}; {wanted.size // 1000} KB, median of {wanted.rounds}\n")
     taken = _conversations(wanted.size, wanted.rounds)
     theirs = _litellm_conversations(wanted) if wanted.litellm else {}

@@ -46,13 +46,14 @@ def decode(ident: str) -> str:
 class CallIds:
     """Ids for the calls of one request to a provider: each call gets one of its own (E73)."""
 
-    __slots__ = ("_again", "_longest", "_minted", "_reserved", "_strict", "_used")
+    __slots__ = ("_again", "_longest", "_minted", "_replayed", "_reserved", "_strict", "_used")
 
     def __init__(self, wire: Wire, replayed: Iterable[str]) -> None:
         """`replayed`: the ids in the conversation as the tool sent them."""
         self._strict = wire in _STRICT
         self._longest = _LONGEST.get(wire, 256)
-        self._reserved = set(map(decode, replayed))
+        self._replayed = replayed
+        self._reserved: set[str] | None = None
         self._used: set[str] = set()
         self._again: dict[str, int] = {}
         self._minted = 0
@@ -76,6 +77,8 @@ class CallIds:
         return fitted
 
     def _mint(self) -> str:
+        if self._reserved is None:
+            self._reserved = set(map(decode, self._replayed))
         while True:
             self._minted += 1
             ident = f"call_ws{self._minted}"  # as no provider names its own, which may come later

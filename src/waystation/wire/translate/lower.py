@@ -166,6 +166,8 @@ class _Lowering:
     def _tool(self, tool: FunctionTool | CustomTool, name: str, about: str, *, as_function: bool) -> Tool:
         if as_function:
             return FunctionTool(name, about, custom.PARAMETERS)
+        if name == tool.name and not tool.namespace and not tool.extras:
+            return tool
         if self._names.flat:
             return msgspec.structs.replace(
                 tool, name=name, description=about, namespace="", namespace_description="", extras={}

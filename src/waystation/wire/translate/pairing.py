@@ -5,7 +5,7 @@ results without calls, and between protocols ids get lost or repeat (E70 to E74,
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from waystation.wire.canonical import Media, Part, Reasoning, Role, Text, ToolCall, ToolResult, Turn
 from waystation.wire.codecs import Notes
@@ -13,7 +13,12 @@ from waystation.wire.codecs import Notes
 INTERRUPTED = "The call was interrupted before it returned a result."
 _INTERRUPTED = ToolResult("", (Text(INTERRUPTED),), is_error=True)
 _NOTE = "tool_history"
-_SIDES: dict[type, Role] = {ToolCall: Role.ASSISTANT, Reasoning: Role.ASSISTANT, ToolResult: Role.USER}
+_WRONG: dict[Role, frozenset[type]] = {
+    Role.ASSISTANT: frozenset((ToolResult,)),
+    Role.USER: frozenset((ToolCall, Reasoning)),
+    Role.SYSTEM: frozenset((ToolCall, Reasoning, ToolResult, Media)),
+}
+"""What does not belong in a turn of that side."""
 
 
 class _Call:
@@ -66,37 +71,41 @@ def _blocks(turns: Iterable[Turn]) -> list[_Block]:
             if block.heard:
                 block = _Block()
                 blocks.append(block)
+            said, calls = block.said, block.calls
             for part in parts:
                 if type(part) is ToolCall:
                     call = _Call(part)
-                    block.calls.append(call)
-                    block.said.append(call)
+                    calls.append(call)
+                    said.append(call)
                 else:
-                    block.said.append(part)
+                    said.append(part)
     return blocks
 
 
-def _sides(turn: Turn) -> Iterator[tuple[Role, Sequence[Part]]]:
+def _sides(turn: Turn) -> Iterable[tuple[Role, Sequence[Part]]]:
     """The turn, cut where a part stands on the wrong side: only models call, only users answer calls, and
     instructions are words."""
     role, parts = turn.role, turn.parts
-    roles = [_SIDES.get(type(part), role) for part in parts]
-    if role is Role.SYSTEM:
-        roles = [
-            Role.USER if isinstance(part, Media) else side for part, side in zip(parts, roles, strict=True)
-        ]
-    if roles.count(roles[0]) == len(roles):
-        yield roles[0], parts
-        return
-    start = 0
-    for at in range(1, len(roles) + 1):
-        if at == len(roles) or roles[at] is not roles[start]:
-            yield roles[start], parts[start:at]
-            start = at
+    if _WRONG[role].isdisjoint(map(type, parts)):
+        return ((role, parts),)
+    roles = [_side(part, role) for part in parts]
+    cuts = [at for at in range(1, len(roles)) if roles[at] is not roles[at - 1]]
+    return [(roles[a], parts[a:b]) for a, b in zip([0, *cuts], [*cuts, len(parts)], strict=True)]
+
+
+def _side(part: Part, role: Role) -> Role:
+    kind = type(part)
+    if kind is ToolCall or kind is Reasoning:
+        return Role.ASSISTANT
+    if kind is ToolResult or (kind is Media and role is Role.SYSTEM):
+        return Role.USER
+    return role
 
 
 def _answer(block: _Block, waiting: dict[str, _Call], notes: Notes) -> None:
     """Takes the results out of what was heard and gives them to their calls; what is left becomes text."""
+    if not waiting and _answered_in_order(block):
+        return
     calls: dict[str, deque[_Call]] = {}
     for call in block.calls:
         calls.setdefault(call.call.id, deque()).append(call)
@@ -122,6 +131,26 @@ def _answer(block: _Block, waiting: dict[str, _Call], notes: Notes) -> None:
             waiting[call.call.id] = call
         else:
             waiting.pop(call.call.id, None)  # whatever comes under this id is not for the older one
+
+
+def _answered_in_order(block: _Block) -> bool:
+    """The usual case, settled: one turn of results, each behind its call, and nothing else to be found."""
+    calls = block.calls
+    if len(block.heard) != 1:
+        return False
+    role, parts = block.heard[0]
+    if role is not Role.USER or len(parts) < len(calls):
+        return False
+    for at, part in enumerate(parts):
+        if type(part) is ToolResult and not (at < len(calls) and part.call_id == calls[at].call.id != ""):
+            return False
+        if type(part) is not ToolResult and at < len(calls):
+            return False
+    for call, part in zip(calls, parts, strict=False):
+        assert isinstance(part, ToolResult)
+        call.result = part
+    block.heard[0] = role, parts[len(calls) :]
+    return True
 
 
 def _by_id(
