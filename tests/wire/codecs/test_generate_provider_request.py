@@ -89,7 +89,8 @@ def test_instructions_lead_and_those_in_between_are_the_users() -> None:
     notes = Notes()
     found = write(GO, Turn(Role.SYSTEM, (Text("Be brief."),)), system=(Text("A"), Text("B")), notes=notes)
     assert found["systemInstruction"] == {"parts": [{"text": "A"}, {"text": "B"}]}
-    assert found["contents"] == [{"role": "user", "parts": [{"text": "go"}, {"text": "Be brief."}]}]
+    reminder = "<system-reminder>\nBe brief.\n</system-reminder>"
+    assert found["contents"] == [{"role": "user", "parts": [{"text": "go"}, {"text": reminder}]}]
     assert list(notes.changed) == ["messages.role=system"]
 
 

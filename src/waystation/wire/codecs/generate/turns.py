@@ -54,6 +54,8 @@ def _by_role(turns: tuple[Turn, ...], notes: Notes) -> list[tuple[Role, list[Par
             notes.change("messages.role=system")
         usual = Role.ASSISTANT if turn.role is Role.ASSISTANT else Role.USER
         for part in turn.parts:
+            if turn.role is Role.SYSTEM and isinstance(part, Text) and part.text:
+                part = _as_user(part)
             role = usual
             if isinstance(part, ToolCall):
                 role = Role.ASSISTANT
@@ -64,6 +66,11 @@ def _by_role(turns: tuple[Turn, ...], notes: Notes) -> list[tuple[Role, list[Par
             else:
                 groups.append((role, [part]))
     return groups
+
+
+def _as_user(part: Text) -> Text:
+    """Instructions in the user's turn, told apart from the user's own words as coding tools do it."""
+    return msgspec.structs.replace(part, text=f"<system-reminder>\n{part.text}\n</system-reminder>")
 
 
 def _alternating(contents: list[Json]) -> list[Json]:
