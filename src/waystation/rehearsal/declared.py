@@ -20,6 +20,9 @@ _SHELLS = (
 _READERS = ("read", "readfile", "view", "viewfile", "fileread", "openfile")
 _PATCHERS = ("applypatch",)
 
+_OWNER = re.compile(r".*(?:\.|__)(?=.)")
+"""What stands before a tool's own name: a namespace, or Claude Code's `mcp__SERVER__`."""
+
 _PATH_NAMES = (
     "file_path",
     "filePath",
@@ -66,8 +69,8 @@ def call_for(job: Job, tools: tuple[Tool, ...], directory: str | None) -> Call |
 
 
 def _plain(name: str) -> str:
-    """`Write`, `write_file` and `fs.write-file` alike, without separators or case."""
-    return re.sub(r"[^a-z0-9]", "", name.rpartition(".")[2].lower())
+    """`Write`, `write_file`, `fs.write-file` and `mcp__fs__write_file` alike, without separators or case."""
+    return re.sub(r"[^a-z0-9]", "", _OWNER.sub("", name).lower())
 
 
 def _named(names: tuple[str, ...], tools: tuple[Tool, ...]) -> list[Tool]:
@@ -205,6 +208,8 @@ def plainest(schema: Any, words: str = "rehearsal") -> Any:
     kind = schema.get("type")
     if isinstance(kind, list):
         kind = next((k for k in kind if k != "null"), "null")
+    if isinstance(kind, str):
+        kind = kind.lower()  # Gemini's own schemas say OBJECT
     if kind == "object" or (kind is None and "properties" in schema):
         members = schema.get("properties") or {}
         return {name: plainest(members.get(name, {}), words) for name in schema.get("required") or ()}

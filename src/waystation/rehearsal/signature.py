@@ -10,6 +10,8 @@ import hashlib
 import re
 
 _LABEL = b"waystation-rehearsal:"
+_FROM_URL_SAFE = str.maketrans("-_", "+/")
+"""Google's SDKs send bytes in the other alphabet of base64 than Google itself, which takes both."""
 _SEALS_CALLS = re.compile(r"gemini-(?:[3-9]|\d\d)")
 
 
@@ -34,7 +36,7 @@ def is_ours(signature: object) -> bool:
     if not isinstance(signature, str):
         return False
     try:
-        raw = base64.b64decode(signature, validate=True)
+        raw = base64.b64decode(signature.translate(_FROM_URL_SAFE), validate=True)
     except ValueError:
         return False
     return raw.startswith(_LABEL) and len(raw) == len(_LABEL) + 48

@@ -11,7 +11,12 @@ from waystation.rehearsal.ask import Ask, Json, Part, Rejection, Result, Tool
 from waystation.rehearsal.signature import is_ours, seals_calls
 from waystation.rehearsal.words import own_words
 
-_UNSEALED = ("skip_thought_signature_validator", "context_engineering_is_the_way_to_go")
+_UNSEALED = (
+    "skip_thought_signature_validator",
+    "context_engineering_is_the_way_to_go",
+    "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I=",  # both again, as Google's Python SDK sends bytes
+    "Y29udGV4dF9lbmdpbmVlcmluZ19pc190aGVfd2F5X3RvX2dv",
+)
 """What Google documents for calls that Gemini did not make."""
 
 
