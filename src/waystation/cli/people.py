@@ -44,10 +44,10 @@ def make_sign_in_link(
     as_json: AsJson = False,
 ) -> None:
     """Print a one-time link that signs in whoever opens it first. It is good for 30 minutes."""
-    with _service(data, database) as (service, known_url):
+    with identity_service(data, database) as (service, known_url):
         link = service.sign_in_link(name, by=OPERATOR, base_url=base_url.rstrip("/") or known_url)
     if as_json:
-        _print_json({"url": link.url, "user": link.user_name, "expires_at": link.expires_at})
+        print_json({"url": link.url, "user": link.user_name, "expires_at": link.expires_at})
         return
     typer.echo(f"Signs in as {link.user_name}, once, within 30 minutes:\n\n  {link.url}\n")
     typer.echo("Open it in a browser, or in a terminal: way login --link <that link>")
@@ -56,10 +56,10 @@ def make_sign_in_link(
 @users.command("list")
 def list_users(data: Data = _DATA, database: Database = "", as_json: AsJson = False) -> None:
     """Show everybody."""
-    with _service(data, database) as (service, _):
+    with identity_service(data, database) as (service, _):
         found = service.users(by=OPERATOR)
     if as_json:
-        _print_json({"users": [_user(user) for user in found]})
+        print_json({"users": [_user(user) for user in found]})
         return
     rows = [
         (
@@ -72,7 +72,7 @@ def list_users(data: Data = _DATA, database: Database = "", as_json: AsJson = Fa
         )
         for user in found
     ]
-    _print_table(("name", "kind", "roles", "groups", "cost centre", ""), rows)
+    print_table(("name", "kind", "roles", "groups", "cost centre", ""), rows)
 
 
 @users.command("add")
@@ -88,7 +88,7 @@ def add_user(
 ) -> None:
     """Add a person or a service account."""
     kind = PrincipalKind.SERVICE if service else PrincipalKind.USER
-    with _service(data, database) as (service_, _):
+    with identity_service(data, database) as (service_, _):
         user = service_.add_user(
             name,
             by=OPERATOR,
@@ -98,7 +98,7 @@ def add_user(
             kind=kind,
         )
     if as_json:
-        _print_json(_user(user))
+        print_json(_user(user))
         return
     typer.echo(f"Added {user.name} ({' '.join(user.roles)}).")
     if kind is PrincipalKind.USER:
@@ -113,10 +113,10 @@ def disable_user(
     as_json: AsJson = False,
 ) -> None:
     """Switch somebody off: every sign-in ends, every token is refused within a second."""
-    with _service(data, database) as (service, _):
+    with identity_service(data, database) as (service, _):
         user = service.disable_user(name, by=OPERATOR)
     if as_json:
-        _print_json({"id": user.id, "name": user.name, "active": False})
+        print_json({"id": user.id, "name": user.name, "active": False})
         return
     typer.echo(f"{user.name} is switched off. Undo: waystation users enable {user.name}")
 
@@ -129,10 +129,10 @@ def enable_user(
     as_json: AsJson = False,
 ) -> None:
     """Let somebody who was switched off sign in again."""
-    with _service(data, database) as (service, _):
+    with identity_service(data, database) as (service, _):
         user = service.enable_user(name, by=OPERATOR)
     if as_json:
-        _print_json({"id": user.id, "name": user.name, "active": True})
+        print_json({"id": user.id, "name": user.name, "active": True})
         return
     typer.echo(f"{user.name} may sign in again.")
 
@@ -140,10 +140,10 @@ def enable_user(
 @sessions.command("list")
 def list_sessions(data: Data = _DATA, database: Database = "", as_json: AsJson = False) -> None:
     """Show who is signed in where."""
-    with _service(data, database) as (service, _):
+    with identity_service(data, database) as (service, _):
         found = service.sessions(by=OPERATOR)
     if as_json:
-        _print_json({"sessions": [session_fields(session) for session in found]})
+        print_json({"sessions": [session_fields(session) for session in found]})
         return
     rows = [
         (
@@ -152,11 +152,11 @@ def list_sessions(data: Data = _DATA, database: Database = "", as_json: AsJson =
             session.client,
             session.device,
             session.address,
-            _when(session.used_at),
+            when(session.used_at),
         )
         for session in found
     ]
-    _print_table(("session", "who", "by", "device", "address", "last used"), rows)
+    print_table(("session", "who", "by", "device", "address", "last used"), rows)
 
 
 @sessions.command("revoke")
@@ -167,10 +167,10 @@ def revoke_session(
     as_json: AsJson = False,
 ) -> None:
     """Sign a device or browser out; its tokens are refused within a second."""
-    with _service(data, database) as (service, _):
+    with identity_service(data, database) as (service, _):
         ended = service.end_session(session, by=OPERATOR)
     if as_json:
-        _print_json({"id": ended.id, "user": ended.user_name, "revoked": True})
+        print_json({"id": ended.id, "user": ended.user_name, "revoked": True})
         return
     typer.echo(f"{ended.user_name} is signed out on {ended.device or ended.client}.")
 
@@ -194,7 +194,7 @@ def open_control_state(data: Path, database: str) -> Iterator[Store]:
 
 
 @contextmanager
-def _service(data: Path, database: str) -> Iterator[tuple[IdentityService, str]]:
+def identity_service(data: Path, database: str) -> Iterator[tuple[IdentityService, str]]:
     """The identity service over the gateway's files, and the address the gateway was last started under."""
     with open_control_state(data, database) as store:
         base_url = store.facts.get(BASE_URL) or _USUAL
@@ -207,11 +207,11 @@ def _fail(message: str) -> None:
     raise typer.Exit(1)
 
 
-def _print_json(value: object) -> None:
+def print_json(value: object) -> None:
     typer.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
 
 
-def _print_table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
+def print_table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -240,6 +240,6 @@ def _state(user: User) -> str:
     return "" if user.active else "switched off"
 
 
-def _when(at: int) -> str:
+def when(at: int) -> str:
     moment = datetime.datetime.fromtimestamp(at, datetime.UTC).astimezone()
     return moment.strftime("%Y-%m-%d %H:%M")

@@ -27,6 +27,7 @@ from waystation.identity.lifetimes import COMPANY_SIGN_IN
 from waystation.identity.links import WelcomeLink
 from waystation.identity.oauth import OAuthEndpoints, caller_of
 from waystation.identity.origins import HostAllowList, SameOrigin
+from waystation.identity.scim import ScimEndpoints
 from waystation.identity.service import BASE_URL, ROLES, IdentityService
 from waystation.identity.signins import ServiceToken, SignIns, TokenSet
 from waystation.identity.verifier import TokenVerifier
@@ -120,6 +121,7 @@ def build(
     )
     browsers = BrowserSessions(service, store.master, base_url=base_url)
     oauth = OAuthEndpoints(service, verifier, keys, base_url=base_url)
+    scim = ScimEndpoints(store, service.people, base_url=base_url, now=now)
     api = Api(service, verifier, browsers, base_url=base_url, agents=agents, now=now)
     return Identity(
         base_url=base_url,
@@ -128,7 +130,7 @@ def build(
         browsers=browsers,
         keys=keys,
         poller=Watch(store, verifier, keys, now=now),
-        routes=[*oauth.routes(), *api.routes()],
+        routes=[*oauth.routes(), *api.routes(), *scim.routes()],
     )
 
 

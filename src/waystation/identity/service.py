@@ -14,12 +14,12 @@ from waystation.identity.issuers import Issuers
 from waystation.identity.links import WelcomeLink, WelcomeLinks
 from waystation.identity.people import Aftermath, People
 from waystation.identity.refresh import Refresh
-from waystation.identity.secret import digest
+from waystation.identity.secret import digest, new_secret
 from waystation.identity.signins import ServiceToken, SignIns, principal_of, why_over
 from waystation.identity.verifier import TokenVerifier
 from waystation.model import Principal, PrincipalKind
 from waystation.policy import SignInSpec
-from waystation.store import Clock, Session, Store, User
+from waystation.store import Clock, Provisioner, Session, Store, User
 
 BASE_URL = "base_url"
 """The fact that tells the command line under which address the gateway was last started."""
@@ -173,6 +173,29 @@ class IdentityService:
             if not set(user.roles) <= held:
                 raise NotAllowed("Nobody can act with a role that they do not hold.")
             return self._signins.open_service(tx, user, lifetime=lifetime, by=by.name)
+
+    # The directory's provisioner
+
+    def provisioners(self, *, by: Actor) -> list[Provisioner]:
+        self._require_admin(by)
+        return self._store.provisioners.all()
+
+    def add_provisioner(self, label: str, *, by: Actor) -> tuple[Provisioner, str]:
+        """A provisioner for `/scim/v2`, and its token, which is told here once and kept nowhere."""
+        self._require_admin(by)
+        token = new_secret("wsp_")
+        with self._store.transaction() as tx:
+            made = tx.provisioners.add(label[:200], digest(token), at=int(self._now()))
+            tx.audit.append("provisioner.added", actor=by.id, actor_name=by.name, subject=made.id)
+        return made, token
+
+    def end_provisioner(self, provisioner_id: str, *, by: Actor) -> None:
+        """Its token is refused from now on. Raises NotFound."""
+        self._require_admin(by)
+        with self._store.transaction() as tx:
+            if not tx.provisioners.revoke(provisioner_id, at=int(self._now())):
+                raise NotFound("There is no such provisioner, or it was revoked already.")
+            tx.audit.append("provisioner.revoked", actor=by.id, actor_name=by.name, subject=provisioner_id)
 
     # Sessions
 
