@@ -13,8 +13,8 @@ _COMMANDS: dict[str, tuple[str, str, str]] = {
     # name: (module, attribute, help)
     "serve": ("waystation.cli.serve", "app", "Start the gateway."),
     "usage": ("waystation.cli.usage", "app", "Who spent what, on what, when."),
-    "models": ("waystation.cli.models", "app", "What can be asked for, what it costs, who may."),
     "bill": ("waystation.cli.bill", "app", "The month's bill, its exports, and what providers say."),
+    "models": ("waystation.cli.models", "app", "What can be asked for, what it costs, who may."),
     "limits": ("waystation.cli.limits", "app", "Who reached a limit lately, and who is near one now."),
     "budget": ("waystation.cli.limits", "budget", "Raise a budget for a time."),
     "policy": ("waystation.cli.policy", "app", "Check, compare, apply and roll back the policy."),
@@ -22,6 +22,7 @@ _COMMANDS: dict[str, tuple[str, str, str]] = {
     "users": ("waystation.cli.people", "users", "List, add and switch off people and service accounts."),
     "sessions": ("waystation.cli.people", "sessions", "List and revoke sign-ins."),
     "audit": ("waystation.cli.audit", "app", "Verify and export the audit log."),
+    "scim": ("waystation.cli.scim", "app", "Let the company's directory in (SCIM 2.0)."),
     "token": ("waystation.cli.token", "app", "Mint a token for a service account."),
     "rehearsal": ("waystation.cli.rehearsal", "app", "Run the rehearsal provider by itself."),
 }
