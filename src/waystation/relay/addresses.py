@@ -36,6 +36,7 @@ _POSTS: dict[bytes, Address] = {
     b"/anthropic/v1/messages": Address(Surface.ANTHROPIC, Operation.GENERATE, Wire.MESSAGES),
     b"/anthropic/v1/messages/count_tokens": Address(Surface.ANTHROPIC, Operation.COUNT_TOKENS, Wire.MESSAGES),
     b"/openai/v1/responses": Address(Surface.OPENAI, Operation.GENERATE, Wire.RESPONSES),
+    b"/openai/v1/responses/input_tokens": Address(Surface.OPENAI, Operation.COUNT_TOKENS, Wire.RESPONSES),
     b"/openai/v1/chat/completions": Address(Surface.OPENAI, Operation.GENERATE, Wire.CHAT),
     b"/openai/v1/embeddings": Address(Surface.OPENAI, Operation.EMBED, Wire.EMBEDDINGS),
 }
