@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from way import __version__, files, installed, paths, session, tools
+from way import __version__, allowance, files, installed, paths, session, tools
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,10 +13,11 @@ if TYPE_CHECKING:
 
 
 def collect() -> dict[str, Any]:
-    """Everything that can be said without asking the gateway."""
+    """Everything that can be said without asking the gateway; and what is left of budgets and limits, if it answers."""
     found = session.load()
     secrets = found.secrets() if found is not None else None
     now = time.time()
+    asks = found is not None and secrets is not None and secrets.good_for(now) > 0  # not worth a new token
     return {
         "version": __version__,
         "signed_in": secrets is not None,
@@ -30,6 +31,7 @@ def collect() -> dict[str, Any]:
             for edit in files.edits()
         ],
         "own_folder": paths.home(),
+        "limits": allowance.ask(found.gateway, secrets.access_token) if asks and found and secrets else None,
     }
 
 
@@ -52,6 +54,9 @@ def lines(found: dict[str, Any]) -> list[str]:
         shown.append(f"Not signed in to {found['gateway']}: run `way login`")
     else:
         shown.append("Not signed in: run `way login https://your-gateway`")
+    left = allowance.lines(found["limits"] or [])
+    if left:
+        shown += ["Yours to use:", *left]
     shown.append("Tools:")
     for name, path in found["tools"].items():
         shown.append(f"  {name:<10} {path or 'not installed'}")

@@ -47,6 +47,8 @@ def test_a_budget_that_runs_out_in_a_session_is_told_once(tmp_path: Path, name: 
             laptop.sign_in()
             run = laptop.run(TOOLS[name])
             _told_once(run, provider)
+            status = laptop.way("status").stdout
+            assert "budget session: $0.0" in status, status
             events = gateway.command("limits").stdout
             assert "refused" in events
 
