@@ -22,7 +22,9 @@ MAY_BE_NULL = {
     "BillingAccountName", "ChargeClass", "ChargeDescription", "ConsumedQuantity", "ConsumedUnit",
     "ContractedUnitPrice", "InvoiceId", "ListUnitPrice", "PricingCategory", "PricingQuantity", "PricingUnit",
     "RegionId", "ResourceId", "ResourceName", "ResourceType", "SkuId", "SkuMeter", "SkuPriceDetails",
-    "SkuPriceId", "SubAccountId", "SubAccountName", "SubAccountType", "Tags",
+    "SkuPriceId", "RegionName", "CommitmentDiscountCategory", "CommitmentDiscountId", "CommitmentDiscountName",
+    "CommitmentDiscountQuantity", "CommitmentDiscountStatus", "CommitmentDiscountType", "CommitmentDiscountUnit",
+    "SubAccountId", "SubAccountName", "SubAccountType", "Tags",
 }  # fmt: skip
 ALLOWED: dict[str, set[str | None]] = {
     "ChargeCategory": {"Usage", "Purchase", "Tax", "Credit", "Adjustment"},

@@ -113,3 +113,24 @@ def test_rating_again_says_what_changes_and_does_it_once(data: Path) -> None:
     assert "2 corrections appended" in run(data, "rerate", "--from", "2025-01-01")
     assert "Nothing changes" in run(data, "rerate", "--from", "2025-01-01")
     assert invoke(data, "rerate", "--from", "yesterday").exit_code == 2
+
+
+def test_reconciling_shows_drift_with_where_it_is_from(data: Path, tmp_path: Path) -> None:
+    result = {"amount": "180.1", "currency": "USD", "model": "claude-sonnet-4-5-20250929"}
+    bucket = {"starting_at": "2025-03-10T00:00:00Z", "ending_at": "2025-03-11T00:00:00Z", "results": [result]}
+    file = tmp_path / "costs.json"
+    file.write_text(json.dumps({"data": [bucket], "has_more": False}))
+    document = json.loads(run(data, "reconcile", str(file), "--json"))
+    (row,) = document["rows"]
+    assert row["drift"]["cost_nano"] == 1_801_000_000 - 1_800_000_001
+    assert row["sources"] == [f"{file}:1"]
+    assert (row["our_rows"], row["ours_list_nano"]) == (1, 2_000_000_001)
+    text = run(data, "reconcile", str(file))
+    assert "costs.json:1" in text
+    assert "+0.000999999 (0.1 %)" in text
+    bucket["results"] = [{"amount": None}]
+    file.write_text(json.dumps({"data": [bucket]}))
+    refused = invoke(data, "reconcile", str(file))
+    assert refused.exit_code == 1
+    assert f"{file}:1: data[0].results[0].amount: expected an amount" in refused.output
+    assert invoke(data, "reconcile", str(tmp_path / "none.json")).exit_code == 1

@@ -39,6 +39,15 @@ COLUMNS = (
     Column("ChargeFrequency", _S, False, "`Usage-Based`, `Recurring` for seats, else `One-Time`."),
     Column("ChargePeriodEnd", _T, False, "End of the day, or of the month for a charge of it."),
     Column("ChargePeriodStart", _T, False, "Start of that."),
+    Column(
+        "CommitmentDiscountCategory", _S, True, "Null, as all of these: commitments here are sums of money."
+    ),
+    Column("CommitmentDiscountId", _S, True, "Null."),
+    Column("CommitmentDiscountName", _S, True, "Null."),
+    Column("CommitmentDiscountQuantity", _D, True, "Null."),
+    Column("CommitmentDiscountStatus", _S, True, "Null."),
+    Column("CommitmentDiscountType", _S, True, "Null."),
+    Column("CommitmentDiscountUnit", _S, True, "Null."),
     Column("ConsumedQuantity", _D, True, "Tokens, searches or requests."),
     Column("ConsumedUnit", _S, True, "`Tokens` or `Requests`."),
     Column("ContractedCost", _D, False, "List cost less discounts; as `BilledCost`."),
@@ -55,6 +64,7 @@ COLUMNS = (
     Column("ProviderName", _S, False, "The vendor whose account was used."),
     Column("PublisherName", _S, False, "Who made the model."),
     Column("RegionId", _S, True, "The provider's `region`."),
+    Column("RegionName", _S, True, "Null."),
     Column("ResourceId", _S, True, "Provider and the provider's model id."),
     Column("ResourceName", _S, True, "The provider's model id."),
     Column("ResourceType", _S, True, "`Model`."),

@@ -137,6 +137,45 @@ def rerate(
         print_rerating(Console(), found, dry_run=dry_run)
 
 
+@app.command()
+def reconcile(
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Providers' files: usage and cost reports of Anthropic and OpenAI (JSON), Google Cloud's billing "
+            "export (JSON, CSV), FOCUS (CSV).",
+            show_default=False,
+        ),
+    ],
+    provider: Annotated[
+        list[str] | None, typer.Option(help="Only this provider of the policy on our side; repeatable.")
+    ] = None,
+    as_json: AsJson = False,
+    data: Data = DEFAULT_DATA,
+    lake: Lake = "",
+    database: Database = "",
+) -> None:
+    """Hold what providers say against our ledger: drift per provider, model and day."""
+    from waystation.billing.reconcile import compare
+    from waystation.billing.reports import BadReport, read
+    from waystation.cli.bill_reconcile import drift_json, print_drift
+
+    try:
+        reports = [report for file in files for report in read(str(file), file.read_bytes())]
+    except BadReport as bad:
+        typer.echo(str(bad), err=True)
+        raise typer.Exit(1) from None
+    except OSError as error:
+        typer.echo(f"{error.filename} cannot be read: {error.strerror}.", err=True)
+        raise typer.Exit(1) from None
+    with _books(data, lake, database) as books:
+        found = compare(books, reports, provider or ())
+        if as_json:
+            typer.echo(drift_json(found, reports))
+        else:
+            print_drift(Console(), found, reports)
+
+
 def _write_focus(
     books: Books, wanted: Month, today: dt.date, version: FocusVersion, parquet: bool, out: Path | None
 ) -> None:
