@@ -7,11 +7,12 @@ import pytest
 
 from tests.rehearsal.asking import body, target
 from tests.rehearsal_fixture import rehearsal
-from tests.relay.crossing import CROSSINGS, WIRES, Heard, crossing, heard, named, others, policy, say
+from tests.relay.crossing import CROSSINGS, MODELS, WIRES, Heard, crossing, heard, named, others, policy, say
 from tests.relay.scripted import ScriptedProvider, stream, whole
 from tests.relay.tool import ask, request_bytes, sent
 from waystation.model import EndedBy, Outcome, Wire
-from waystation.rehearsal import RehearsalServer
+from waystation.rehearsal import RehearsalServer, Step
+from waystation.wire.translate import Translation
 
 __all__ = ["rehearsal"]
 
@@ -234,6 +235,35 @@ async def test_a_body_that_makes_no_sense_is_a_400_that_names_the_field(
             assert field in answer.json["error"]["message"]
             assert not rehearsal.requests
             assert (row.outcome, row.attempt) == (Outcome.REFUSED, 0)
+
+
+async def test_a_request_is_read_once_however_many_routes_it_takes(
+    rehearsal: RehearsalServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = "  many:\n    routes:\n" + "".join(
+        f"      - {{provider: {provider}, model: '{model}', priority: {at}}}\n"
+        for at, (provider, model) in enumerate(MODELS.values())
+        if provider != "anth"
+    )
+    read, times = Translation.read, []
+
+    def counted(*args: Any, **more: Any) -> Any:
+        times.append(args)
+        return read(*args, **more)
+
+    monkeypatch.setattr(Translation, "read", counted)
+    rehearsal.play(Step(faults=("500",), times=3))
+    said = {
+        "model": "many",
+        "max_tokens": 9,
+        "messages": [{"role": "user", "content": "hi"}],
+    }
+    async with crossing(policy(rehearsal.url, models=models)) as gateway:
+        answer = await ask(gateway.port, "/anthropic/v1/messages", said)
+        rows = await gateway.ledger.wait_for(4)
+    assert answer.status == 200, answer.body
+    assert [row.upstream_wire for row in rows] == [Wire.RESPONSES, Wire.CHAT, Wire.GENERATE, Wire.CONVERSE]
+    assert len(times) == 1
 
 
 async def test_E85_a_conversation_that_another_provider_keeps_cannot_go_on_here(

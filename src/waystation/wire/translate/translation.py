@@ -6,7 +6,17 @@ import msgspec
 
 from waystation.model import Operation, Wire
 from waystation.wire import read_body
-from waystation.wire.canonical import Conversation, Event, Finish, Reply, Started, ToolCall
+from waystation.wire.canonical import (
+    Conversation,
+    CustomTool,
+    Event,
+    Finish,
+    FunctionTool,
+    Reply,
+    Started,
+    Tool,
+    ToolCall,
+)
 from waystation.wire.codecs import AnswerHead, Notes, Target, codec_for
 from waystation.wire.restate import restate
 from waystation.wire.stream_error import StreamError
@@ -76,7 +86,7 @@ class Translation:
         self._replayed = frozenset(
             part.id for turn in conversation.turns for part in turn.parts if isinstance(part, ToolCall)
         )
-        self._head = msgspec.structs.replace(head, request=msgspec.structs.replace(head.request, turns=()))
+        self._head = msgspec.structs.replace(head, request=_outline(head.request))
 
     @staticmethod
     def read(source: Wire, body: bytes, *, model: str, stream: bool) -> Conversation:
@@ -120,6 +130,19 @@ class Translation:
     def _raiser(self) -> Raiser:
         ids = AnswerIds(self._source, self._head.id, self._replayed)
         return Raiser(self._source, self._target, self._names, ids)
+
+
+def _outline(request: Conversation) -> Conversation:
+    """What an answer may repeat of its request. Its turns, instructions and schemas are most of it, and would be kept
+    as long as a stream lasts; of the tools, a choice among them needs the names."""
+    tools = request.tools if request.tool_choice is not None else ()
+    return msgspec.structs.replace(request, system=(), turns=(), tools=tuple(map(_bare, tools)))
+
+
+def _bare(tool: Tool) -> Tool:
+    if isinstance(tool, FunctionTool):
+        return FunctionTool(tool.name, namespace=tool.namespace)
+    return CustomTool(tool.name, namespace=tool.namespace) if isinstance(tool, CustomTool) else tool
 
 
 def _presentable(notes: dict[str, None]) -> tuple[str, ...]:
