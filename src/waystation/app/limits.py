@@ -14,8 +14,9 @@ import msgspec
 from waystation.app.plan import PlanKeeper, PlanState
 from waystation.app.settings import Settings
 from waystation.ledger.event_log import EventLog
-from waystation.limits import Limiter, LimitEvent, Raise, Who
+from waystation.limits import BudgetAccount, Limiter, LimitEvent, Raise, RateAccount, Who
 from waystation.limits.periods import bounds
+from waystation.limits.shared import Shared, connect
 from waystation.limits.state import state_of
 from waystation.model import Route
 from waystation.policy import Plan
@@ -27,6 +28,8 @@ _log = logging.getLogger("waystation.limits")
 _SECOND = 1.0
 _TURN_SECONDS = 15.0
 _TIDY_SECONDS = 3600.0
+_RECENT = 500
+"""Accounts that are shown."""
 _LEDGER_SECONDS = 60.0
 """How long a start waits for the ledger to say what was spent."""
 STATE_FILE = "limits.json"
@@ -58,13 +61,22 @@ class LimitsKeeper:
         self._raises: list[Raise] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._told: bytes = b""
+        self._recent: dict[BudgetAccount | RateAccount, None] = {}
+        self._touched: set[BudgetAccount | RateAccount] = set()
         self.limiter = Limiter()
         self.limiter.node = settings.node
+        self.limiter.watchers.append(self._touched)
+        self._shared = (
+            Shared(self.limiter, connect(settings.valkey), settings.node) if settings.valkey else None
+        )
         self.limiting = Limiting(self.limiter, self._rates_of)
 
     async def start(self) -> None:
         """Puts the rules in force, with what was spent before. Waits for the ledger only if money is limited."""
         await self._take_raises()
+        if self._shared is not None:
+            task = asyncio.get_running_loop().create_task(self._shared.run())
+            self._tasks.add(task)
         now = time.time()
         fresh = self.limiter.apply(self._keeper.plan.rules, now)
         self._keeper.on_change(self._swap)
@@ -96,6 +108,8 @@ class LimitsKeeper:
     async def close(self) -> None:
         for task in self._tasks:
             task.cancel()
+        if self._shared is not None:
+            await self._shared.close()
         await self._write(self.limiter.events.ripe(time.time(), all_of_them=True), turn=True)
 
     def of(self, who: Who) -> list[dict[str, Any]]:
@@ -191,16 +205,17 @@ class LimitsKeeper:
             fresh.replace(path)
 
     def _state(self) -> bytes:
-        """Who is near a limit now: what `waystation limits` shows."""
-        now, limiter = time.time(), self.limiter
-        budgets = [a for a in limiter.budgets.values() if a.taken and now < a.end]
-        rates = [a for a in limiter.rates.values() if not a.idle(now)]
-        accounts = [state_of(budget, now) for budget in budgets] + [state_of(rate, now) for rate in rates]
+        """Who has used something lately, the nearest to a limit first: what `waystation limits` shows."""
+        now = time.time()
+        for account in self._touched:
+            self._recent.pop(account, None)
+            self._recent[account] = None
+        self._touched.clear()
+        while len(self._recent) > _RECENT:
+            del self._recent[next(iter(self._recent))]
+        accounts = [state_of(a, now) for a in self._recent if not isinstance(a, BudgetAccount) or now < a.end]
         accounts.sort(key=lambda found: -found["percent"])
-        shown = accounts[:1000]
-        return msgspec.json.encode(
-            {"node": limiter.node, "accounts": shown, "more": len(accounts) - len(shown)}
-        )
+        return msgspec.json.encode({"node": self.limiter.node, "accounts": accounts})
 
 
 def model_of(plan: Plan, decision: str, asked: str) -> str:

@@ -156,7 +156,7 @@ def _state(folder: Path) -> dict[str, Any]:
     try:
         found: dict[str, Any] = msgspec.json.decode((folder / "limits.json").read_bytes())
     except (OSError, msgspec.DecodeError):
-        return {"node": folder.name, "accounts": [], "more": 0}
+        return {"node": folder.name, "accounts": []}
     return found
 
 

@@ -68,6 +68,8 @@ class Limiter:
         """Tickets of requests under way, by request id."""
         self.budgets: dict[tuple[str, str], BudgetAccount] = {}
         self.rates: dict[tuple[str, str], RateAccount] = {}
+        self.watchers: list[set[BudgetAccount | RateAccount]] = []
+        """Sets to which every account is added that a request has used, for those who go through them now and then."""
         self._raises: tuple[Raise, ...] = ()
         self._budget_index: Index[BudgetRule] = Index(())
         self._limit_index: Index[LimitRule] = Index(())
@@ -169,6 +171,7 @@ class Limiter:
         ticket = Ticket(request_id, charges, self._generation, estimate, tokens, now + _RESERVED_SECONDS)
         ticket.take(now)
         self.open[request_id] = ticket
+        self._watched(ticket)
         return ticket
 
     def charge(self, ticket: Ticket, cost: int | None, tokens: int, now: float) -> None:
@@ -188,6 +191,12 @@ class Limiter:
     def close(self, ticket: Ticket) -> None:
         ticket.close()
         self.open.pop(ticket.request_id, None)
+        self._watched(ticket)
+
+    def _watched(self, ticket: Ticket) -> None:
+        for watcher in self.watchers:
+            watcher.update(ticket.budgets)
+            watcher.update(ticket.rates)
 
     def sweep(self, now: float) -> int:
         """Takes back reservations of requests that nobody has closed. Each is a bug; gives how many."""
