@@ -12,6 +12,7 @@ from tests.relay.scripted import ScriptedProvider, stream, whole
 from tests.relay.tool import ask, request_bytes, sent
 from waystation.model import EndedBy, Outcome, Wire
 from waystation.rehearsal import RehearsalServer, Step
+from waystation.relay import RelaySettings
 from waystation.wire.translate import Translation
 
 __all__ = ["rehearsal"]
@@ -317,3 +318,19 @@ async def test_a_stream_whose_end_is_cut_off_after_its_stop_reason_is_no_success
     found = Heard(Wire.CHAT, answer.body, stream=True)
     assert found.error
     assert b"[DONE]" not in answer.body
+
+
+@pytest.mark.parametrize("asked", WIRES)
+async def test_E94_silence_is_filled_between_two_events_of_the_tools_own(
+    asked: Wire, rehearsal: RehearsalServer
+) -> None:
+    beats = {Wire.MESSAGES: b"event: ping", Wire.GENERATE: b"\n\n\n\n"}
+    settings = RelaySettings(tick=0.05, keepalive_after=0.1)
+    async with crossing(policy(rehearsal.url), settings=settings) as gateway:
+        for spoken in others(asked):
+            words = "say one two three four five six seven eight [[rehearse: stall at=content seconds=0.5]]"
+            answer = await say(gateway.port, asked, spoken, words, stream=True)
+            found = heard(asked, answer, stream=True)
+            assert found.text == "[rehearsal] one two three four five six seven eight"
+            assert beats.get(asked, b": keep-alive") in answer.body
+    assert gateway.relay.metrics.keepalives >= len(others(asked))
