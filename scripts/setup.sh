@@ -1,6 +1,7 @@
 # Shared set-up of ./start and ./test: sourced by them, from the root of the checkout. POSIX sh.
 #
-# Needs Python 3.11 or newer; everything else comes from the lock files, by hash, into .venv in this folder.
+# Needs Python 3.11 or newer; everything else comes from the lock files, by hash, into .venv in this folder (and
+# .venv-frameworks).
 # Each part is skipped when a stamp says that it was done for these very lock files, so a second run is quick.
 
 began=$(date +%s)
@@ -79,19 +80,25 @@ lock() { # one set-up at a time in this folder; a lock whose owner has died is t
     trap 'exit 130' INT TERM HUP
 }
 
-make_venv() { # .venv, with pip in it
-    # A .venv that was moved or copied here has another folder in its scripts: it is made again.
-    if grep -qsF "$(pwd)/" .venv/bin/pip && .venv/bin/python -m pip --version >/dev/null 2>&1; then
+make_venv() { # make_venv FOLDER: with pip in it
+    # One that was moved or copied here has another folder in its scripts: it is made again.
+    if grep -qsF "$(pwd)/" "$1/bin/pip" && "$1/bin/python" -m pip --version >/dev/null 2>&1; then
         return 0
     fi
-    say "making .venv with $("$python" --version)"
-    rm -rf .venv
-    "$python" -m venv .venv >"$log" 2>&1 && return 0
-    rm -rf .venv
+    say "making $1 with $("$python" --version)"
+    rm -rf "$1"
+    "$python" -m venv "$1" >"$log" 2>&1 && return 0
+    rm -rf "$1"
     version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
     apt_install "python$version-venv" || stop "needs Python's venv module, which Debian ships apart, and" \
         "cannot install it without root; run: apt-get install python$version-venv"
-    "$python" -m venv .venv >"$log" 2>&1 || { tail -n 20 "$log" >&2; stop "could not make .venv"; }
+    "$python" -m venv "$1" >"$log" 2>&1 || { tail -n 20 "$log" >&2; stop "could not make $1"; }
+}
+
+pip_install() { # pip_install FOLDER LOCKFILE: what it pins, by hash, into that venv
+    say "installing what $2 pins, by hash"
+    run_logged "$1/bin/python" -m pip install --disable-pip-version-check --no-input --progress-bar off \
+        --require-hashes --requirement "$2" || stop "could not install the Python packages (see above)"
 }
 
 is_installed() { # is_installed LOCKFILE: whether .venv has just that, and Waystation itself
@@ -105,16 +112,32 @@ install_python() { # install_python LOCKFILE [ALSO]: what it pins, and Waystatio
     log=$(pwd)/.venv.lock/log
     : >"$log"
     if ! is_installed "$1"; then # or another set-up has done it meanwhile
-        make_venv
-        say "installing what $1 pins, by hash"
-        run_logged .venv/bin/python -m pip install --disable-pip-version-check --no-input --progress-bar off \
-            --require-hashes --requirement "$1" || stop "could not install the Python packages (see above)"
+        make_venv .venv
+        pip_install .venv "$1"
         say 'installing waystation and way'
         run_logged .venv/bin/python -m pip install --disable-pip-version-check --no-input --no-index \
             --no-deps --no-build-isolation --editable . || stop "could not install waystation (see above)"
         for lock_file in "$@"; do
             hash_of "$lock_file" pyproject.toml >".venv/stamp-$lock_file"
         done
+    fi
+    trap - EXIT INT TERM HUP
+    unlock
+}
+
+install_frameworks() { # the agent frameworks of tests/frameworks, which want other versions than the tests do
+    wanted=$(hash_of requirements-frameworks.lock)
+    stamp=.venv-frameworks/stamp
+    if [ "$(cat $stamp 2>/dev/null)" = "$wanted" ]; then
+        return 0
+    fi
+    lock
+    log=$(pwd)/.venv.lock/log
+    : >"$log"
+    if [ "$(cat $stamp 2>/dev/null)" != "$wanted" ]; then
+        make_venv .venv-frameworks
+        pip_install .venv-frameworks requirements-frameworks.lock
+        printf '%s\n' "$wanted" >$stamp
     fi
     trap - EXIT INT TERM HUP
     unlock

@@ -125,7 +125,9 @@ def test_the_licence_is_apache_2() -> None:
     assert project["license"] == "Apache-2.0"
 
 
-@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock"])
+@pytest.mark.parametrize(
+    "lock", ["requirements.lock", "requirements-dev.lock", "requirements-frameworks.lock"]
+)
 def test_each_pinned_package_has_its_hashes(lock: str) -> None:
     text = _text(ROOT / lock)
     entries = re.split(r"\n(?=[a-z0-9])", re.sub(r"(?m)^\s*#.*\n", "", text).strip())
@@ -136,13 +138,16 @@ def test_each_pinned_package_has_its_hashes(lock: str) -> None:
     assert "://" not in text
 
 
-def test_the_lock_has_every_dependency_that_is_declared() -> None:
+def test_the_locks_have_every_dependency_that_is_declared() -> None:
     project = _pyproject()["project"]
     assert isinstance(project, dict)
-    declared = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
-    pinned = set(re.findall(r"(?m)^([a-z0-9._-]+)==", _text(ROOT / "requirements-dev.lock")))
-    missing = {name for name in map(_normal, declared) if name not in pinned}
-    assert missing == set(), "run scripts/lock.sh"
+    extras = project["optional-dependencies"]
+    for lock, declared in (
+        ("requirements-dev.lock", [*project["dependencies"], *extras["dev"]]),
+        ("requirements-frameworks.lock", extras["frameworks"]),
+    ):
+        pinned = set(re.findall(r"(?m)^([a-z0-9._-]+)==", _text(ROOT / lock)))
+        assert set(map(_normal, declared)) - pinned == set(), "run scripts/lock.sh"
 
 
 def test_each_dependency_has_its_line_of_reasons() -> None:

@@ -133,6 +133,11 @@ def _roll_back(reader: Reader) -> None:
     reader.types("waystation policy rollback 1")
 
 
+def _ask_for_token(reader: Reader) -> None:
+    reader.sign_in()
+    reader.types('export WAYSTATION_TOKEN="$(way token)"; [ -n "$WAYSTATION_TOKEN" ]')
+
+
 _OTHERWISE: dict[str, Callable[[Reader], None] | None] = {
     "./start": _start_script,
     "./test": None,  # is what runs this test
@@ -141,6 +146,13 @@ _OTHERWISE: dict[str, Callable[[Reader], None] | None] = {
     "waystation serve": lambda reader: reader.starts("waystation serve --port 0"),
     "waystation serve --database postgresql://waystation@db.example/waystation": None,  # tests/store runs on one
     "waystation policy rollback 1": _roll_back,
+    "pip install langgraph langchain-anthropic langchain-openai": None,  # requirements-frameworks.lock has them
+    "pip install openai-agents": None,
+    "pip install claude-agent-sdk": None,
+    "pip install google-adk": None,
+    'pip install "pydantic-ai-slim[anthropic,google,openai]"': None,
+    'export WAYSTATION_TOKEN="$(way token)"': _ask_for_token,
+    'python agent.py "create hello.txt containing hi"': None,  # tests/frameworks runs each page's programs
     "waystation rehearsal --port 8099": lambda reader: reader.starts("waystation rehearsal --port 0"),
     "waystation rehearsal --port 8099 --script play.yaml": _script_then_rehearsal,
 }

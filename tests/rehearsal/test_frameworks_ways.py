@@ -4,8 +4,8 @@ import base64
 import json
 
 import pytest
-
 from tests.rehearsal.asking import body, headers, provider, send_raw, target
+
 from waystation.model import Wire
 from waystation.rehearsal.ask import Tool
 from waystation.rehearsal.declared import call_for, plainest

@@ -1,10 +1,11 @@
-"""Which coding tool is asking, by what it says of itself."""
+"""Which coding tool or agent framework is asking, by what it says of itself."""
 
 import re
 
 _AGENTS: tuple[tuple[re.Pattern[bytes], str], ...] = tuple(
     (re.compile(pattern), name)
     for pattern, name in (
+        (rb"claude-cli/.*\bagent-sdk/([\w.-]+)", "claude-agent-sdk"),
         (rb"claude-cli/([\w.-]+)", "claude"),
         (rb"codex(?:_exec|_cli_rs|-tui|_vscode)?/([\w.-]+)", "codex"),
         (rb"GeminiCLI(?:-\w+)?/([\w.-]+)", "gemini"),
@@ -13,6 +14,10 @@ _AGENTS: tuple[tuple[re.Pattern[bytes], str], ...] = tuple(
         (rb"(?i)copilot(?:-cli)?/([\w.-]+)", "copilot"),
         (rb"(?i)cursor(?:-\w+)?/([\w.-]+)", "cursor"),
         (rb"ls/JS ([\w.-]+)", "cn"),
+        (rb"^langchain-anthropic/([\w.-]+)", "langchain"),
+        (rb"^Agents/Python ([\w.-]+)", "openai-agents"),
+        (rb"\bgoogle-adk/([\w.-]+)", "google-adk"),
+        (rb"\bpydantic-ai/([\w.-]+)", "pydantic-ai"),
         (rb"(?i)^(?:async)?anthropic/(?:python|js) ([\w.-]+)", "anthropic-sdk"),
         (rb"(?i)^(?:async)?openai/(?:python|js) ([\w.-]+)", "openai-sdk"),
         (rb"google-genai-sdk/([\w.-]+)", "google-genai-sdk"),
