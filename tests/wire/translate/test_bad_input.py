@@ -82,19 +82,7 @@ def answered(source: Wire, body: bytes) -> None:
             json.loads(made.body)
 
 
-@pytest.mark.parametrize(
-    "source",
-    [
-        pytest.param(
-            source,
-            marks=pytest.mark.xfail(reason="a part of a message whose type is no string raises TypeError")
-            if source is Wire.RESPONSES
-            else (),
-        )
-        for source in SOURCES
-    ],
-    ids=NAMES.get,
-)
+@by_source
 @settings(max_examples=150)
 @given(data=st.data())
 def test_E02_E96_any_field_may_be_anything(source: Wire, data: st.DataObject) -> None:

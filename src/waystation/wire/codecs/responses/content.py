@@ -58,7 +58,7 @@ def read_part(raw: Any, path: str) -> Part | None:
     if not isinstance(raw, dict):
         raise BadBody(f"'{path}' must be an object with a type.", param=path)
     kind = raw.get("type")
-    if kind in _TEXT_TYPES:
+    if isinstance(kind, str) and kind in _TEXT_TYPES:
         text = raw.get("text")
         if text is not None and not isinstance(text, str):
             raise BadBody(f"'{path}.text' must be a string.", param=f"{path}.text")
