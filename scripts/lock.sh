@@ -26,8 +26,8 @@ compile() { # compile OUTPUT SOURCE ARGUMENT…: pip-compile with everything tha
         --output-file "$output" "$@"
 }
 
-compile requirements.lock pyproject.toml --build-deps-for editable --extra postgres "$@"
-compile requirements-dev.lock pyproject.toml --build-deps-for editable --extra postgres --extra dev \
+compile requirements.lock pyproject.toml --build-deps-for editable --extra postgres --extra valkey "$@"
+compile requirements-dev.lock pyproject.toml --build-deps-for editable --extra postgres --extra valkey --extra dev \
     --constraint requirements.lock "$@"
 # Without what the gateway itself needs: in the frameworks' venv there is no gateway.
 "$tools/bin/python" -c 'import tomllib

@@ -41,6 +41,13 @@ def serve(
             help="Seconds between looks at which models the providers list; 0 for never.",
         ),
     ] = 21600.0,
+    valkey: Annotated[
+        str,
+        typer.Option(
+            envvar="WAYSTATION_VALKEY",
+            help="Valkey or Redis server through which gateways share limits, e.g. redis://host:6379/0.",
+        ),
+    ] = "",
     drain_timeout: Annotated[
         int, typer.Option(help="Seconds that streams get to finish after SIGTERM.")
     ] = 600,
@@ -78,6 +85,7 @@ def serve(
         node=node,
         lake_interval=lake_interval,
         discovery_interval=discovery_interval,
+        valkey=valkey,
         drain_timeout=drain_timeout,
         plain_asgi=plain_asgi,
         log_level=log_level,
