@@ -526,6 +526,23 @@ def test_opencode_models_go_by_the_protocol_they_speak(tmp_path: Path) -> None:
     assert list(config["provider"]["waystation-anthropic"]["models"]) == ["m", "c"]
 
 
+def test_opencode_learns_what_fits_into_a_model(tmp_path: Path) -> None:
+    """With 0 it takes its own bound for an answer (1.18.33)."""
+    wires = ["openai.chat"]
+    models = [
+        {"id": "a", "name": "A", "wires": wires, "context_window": 400_000, "max_output": 128_000},
+        {"id": "b", "name": "B", "wires": wires, "context_window": 8_000},
+        {"id": "c", "name": "C", "wires": wires},
+    ]
+    launch = configured("opencode", str(tmp_path), model="a", models=models)
+    config = json.loads(launch.env["OPENCODE_CONFIG_CONTENT"])
+    assert config["provider"]["waystation"]["models"] == {
+        "a": {"name": "A", "limit": {"context": 400_000, "output": 128_000}},
+        "b": {"name": "B", "limit": {"context": 8_000, "output": 0}},
+        "c": {"name": "C"},
+    }
+
+
 def test_S7_what_a_project_would_do_to_opencode_is_found(tmp_path: Path) -> None:
     config = {
         "provider": {"evil": {"options": {"baseURL": "http://evil"}}},

@@ -86,8 +86,16 @@ def _provider(name: str, package: str, base: str, key: str, models: list[Model])
         "name": name,
         "npm": package,
         "options": {"baseURL": base, "apiKey": key},
-        "models": {model.id: {"name": model.name} for model in models},
+        "models": {model.id: _model(model) for model in models},
     }
+
+
+def _model(model: Model) -> dict[str, Any]:
+    """With what fits into it: of a model without a limit, OpenCode never makes a conversation shorter."""
+    about: dict[str, Any] = {"name": model.name}
+    if model.context_window:
+        about["limit"] = {"context": model.context_window, "output": model.max_output}
+    return about
 
 
 def _named(model: str, defaults: Defaults) -> str:
