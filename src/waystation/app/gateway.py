@@ -96,6 +96,7 @@ class Gateway:
             base_url=self.url,
             agents=lambda who: keeper.plan.agent_defaults(who),
             sign_in=lambda: keeper.state.document.policy.sign_in,
+            policy_roles=lambda who: keeper.plan.standing(who).roles,
         )
 
         journal = Journal(settings.journal_dir, settings.node, price=_begin_pricer(keeper))

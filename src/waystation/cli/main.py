@@ -23,6 +23,11 @@ _COMMANDS: dict[str, tuple[str, str, str]] = {
     "sessions": ("waystation.cli.people", "sessions", "List and revoke sign-ins."),
     "audit": ("waystation.cli.audit", "app", "Verify and export the audit log."),
     "scim": ("waystation.cli.scim", "app", "Let the company's directory in (SCIM 2.0)."),
+    "service-account": (
+        "waystation.cli.service_account",
+        "app",
+        "Service accounts, and which CI may act as them.",
+    ),
     "token": ("waystation.cli.token", "app", "Mint a token for a service account."),
     "rehearsal": ("waystation.cli.rehearsal", "app", "Run the rehearsal provider by itself."),
 }

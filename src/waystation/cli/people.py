@@ -137,6 +137,23 @@ def enable_user(
     typer.echo(f"{user.name} may sign in again.")
 
 
+@users.command("roles")
+def set_roles(
+    name: Annotated[str, typer.Argument(help="Whose.")],
+    role: Annotated[list[str], typer.Option(help="Repeatable: exactly these, from their next request on.")],
+    data: Data = _DATA,
+    database: Database = "",
+    as_json: AsJson = False,
+) -> None:
+    """Give somebody exactly these roles: owner, admin, auditor, finance, member."""
+    with identity_service(data, database) as (service, _):
+        user = service.set_roles(name, role, by=OPERATOR)
+    if as_json:
+        print_json(_user(user))
+        return
+    typer.echo(f"{user.name}: {' '.join(user.roles)}")
+
+
 @sessions.command("list")
 def list_sessions(data: Data = _DATA, database: Database = "", as_json: AsJson = False) -> None:
     """Show who is signed in where."""

@@ -7,7 +7,7 @@ from starlette.requests import Request
 
 from waystation.identity.errors import OAuthError, invalid_request
 
-MAX_BYTES = 16 * 1024
+MAX_BYTES = 32 * 1024
 _FORM = "application/x-www-form-urlencoded"
 
 

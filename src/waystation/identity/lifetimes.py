@@ -7,6 +7,8 @@ DAY = 24 * HOUR
 ACCESS_TOKEN = 30 * MINUTE
 LONGEST_ACCESS_TOKEN = HOUR
 """No access token lives longer, whoever it is for: a revocation is only remembered for this long."""
+FEDERATED_TOKEN = 15 * MINUTE
+"""CI asks for another one where a job takes longer."""
 REFRESH_IDLE = 30 * DAY
 REFRESH_ABSOLUTE = 90 * DAY
 REFRESH_GRACE = 20

@@ -16,6 +16,7 @@ from waystation.identity.clients import SCOPES, find_client
 from waystation.identity.errors import OAuthError, invalid_request
 from waystation.identity.forms import read_form
 from waystation.identity.keyring import KeyRing
+from waystation.identity.machines import EXCHANGE_GRANT, Exchanged, Machines
 from waystation.identity.service import IdentityService
 from waystation.identity.signins import TokenSet
 from waystation.identity.verifier import TokenVerifier
@@ -25,7 +26,7 @@ LINK_GRANT = "urn:waystation:one-time-link"
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 _NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 
-_Redeem = Callable[[Mapping[str, str], Caller], TokenSet]
+_Redeem = Callable[[Mapping[str, str], Caller], TokenSet | Exchanged]
 _Endpoint = Callable[[Request], Awaitable[Response]]
 
 
@@ -35,7 +36,13 @@ def caller_of(request: Request, device: str = "") -> Caller:
 
 class OAuthEndpoints:
     def __init__(
-        self, service: IdentityService, verifier: TokenVerifier, keys: KeyRing, *, base_url: str
+        self,
+        service: IdentityService,
+        machines: Machines,
+        verifier: TokenVerifier,
+        keys: KeyRing,
+        *,
+        base_url: str,
     ) -> None:
         self._service = service
         self._verifier = verifier
@@ -46,6 +53,7 @@ class OAuthEndpoints:
             "refresh_token": lambda form, _caller: service.refresh.redeem(form),
             DEVICE_GRANT: service.device.redeem,
             LINK_GRANT: service.links.redeem,
+            EXCHANGE_GRANT: machines.exchange,
         }
 
     def routes(self) -> list[Route]:

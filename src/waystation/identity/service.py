@@ -4,6 +4,8 @@ import getpass
 import socket
 from collections.abc import Callable, Iterable
 
+import msgspec
+
 from waystation.identity import lifetimes
 from waystation.identity.actor import OPERATOR, Actor, Operator
 from waystation.identity.authorize import Authorization
@@ -13,9 +15,10 @@ from waystation.identity.errors import NotAllowed, NotFound
 from waystation.identity.issuers import Issuers
 from waystation.identity.links import WelcomeLink, WelcomeLinks
 from waystation.identity.people import Aftermath, People
+from waystation.identity.permissions import ROLES, Permission, allows, roles_that_may
 from waystation.identity.refresh import Refresh
 from waystation.identity.secret import digest, new_secret
-from waystation.identity.signins import ServiceToken, SignIns, principal_of, why_over
+from waystation.identity.signins import ServiceToken, SignIns, principal_named, principal_of, why_over
 from waystation.identity.verifier import TokenVerifier
 from waystation.model import Principal, PrincipalKind
 from waystation.policy import SignInSpec
@@ -23,7 +26,6 @@ from waystation.store import Clock, Provisioner, Session, Store, User
 
 BASE_URL = "base_url"
 """The fact that tells the command line under which address the gateway was last started."""
-ROLES = ("owner", "admin", "auditor", "finance", "member")
 
 
 class IdentityService:
@@ -38,9 +40,11 @@ class IdentityService:
         issuers: Issuers,
         sign_in: Callable[[], SignInSpec | None],
         secret: Callable[[str], str],
+        policy_roles: Callable[[Principal], frozenset[str]],
         base_url: str,
         now: Clock,
     ) -> None:
+        self._policy_roles = policy_roles
         self._store = store
         self._signins = signins
         self._verifier = verifier
@@ -100,7 +104,7 @@ class IdentityService:
     # Users
 
     def users(self, *, by: Actor) -> list[User]:
-        self._require_admin(by)
+        self.require(by, Permission.PEOPLE_READ)
         return self._store.users.all()
 
     def add_user(
@@ -117,8 +121,8 @@ class IdentityService:
         roles = tuple(roles)
         if unknown := set(roles) - set(ROLES):
             raise ValueError(f"Unknown role {sorted(unknown)[0]!r}: the roles are {', '.join(ROLES)}.")
-        held = self._require_admin(by)
-        if not set(roles) <= held:
+        held = self.require(by, Permission.PEOPLE_WRITE)
+        if not set(roles) <= _grantable(held):
             raise NotAllowed("Nobody can grant a role that they do not hold.")
         with self._store.transaction() as tx:
             user = tx.users.add(
@@ -135,7 +139,7 @@ class IdentityService:
 
     def disable_user(self, name: str, *, by: Actor) -> User:
         """Switches a user off: every session ends, and every access token is refused at once."""
-        held = self._require_admin(by)
+        held = self.require(by, Permission.PEOPLE_WRITE)
         after = Aftermath()
         with self._store.transaction() as tx:
             user = _existing(tx, name)
@@ -152,18 +156,48 @@ class IdentityService:
 
     def enable_user(self, name: str, *, by: Actor) -> User:
         """Lets a user sign in again. What was ended stays ended."""
-        held = self._require_admin(by)
+        held = self.require(by, Permission.PEOPLE_WRITE)
         with self._store.transaction() as tx:
             user = _existing(tx, name)
-            if not set(user.roles) <= held:
+            if not set(user.roles) <= _grantable(held):
                 raise NotAllowed("Nobody can grant a role that they do not hold.")
             if tx.users.set_active(user.id, True, at=int(self._now())):
                 tx.audit.append("user.enabled", actor=by.id, actor_name=by.name, subject=user.id)
         return user
 
+    def set_roles(self, name: str, roles: Iterable[str], *, by: Actor) -> User:
+        """Gives somebody exactly these roles. They hold at their next request.
+
+        Raises NotAllowed, NotFound, or ValueError for an unknown role.
+        """
+        wanted = tuple(sorted(set(roles)))
+        if unknown := set(wanted) - set(ROLES):
+            raise ValueError(f"Unknown role {sorted(unknown)[0]!r}: the roles are {', '.join(ROLES)}.")
+        if not wanted:
+            raise ValueError("Everybody has a role: `member` if no other.")
+        held = self.require(by, Permission.PEOPLE_WRITE)
+        after = Aftermath()
+        with self._store.transaction() as tx:
+            user = _existing(tx, name)
+            touched = set(wanted) ^ set(user.roles)
+            if "owner" in touched and not allows(held, Permission.OWNERS_WRITE):
+                raise NotAllowed("Only an owner can make or unmake owners.")
+            if [owner.id for owner in _owners(tx)] == [user.id] and "owner" not in wanted:
+                raise NotAllowed(f"{user.name} is the last owner: make another one first.")
+            saved = self.people.save(tx, msgspec.structs.replace(user, roles=wanted), user, after)
+            tx.audit.append(
+                "user.roles",
+                actor=by.id,
+                actor_name=by.name,
+                subject=user.id,
+                detail={"before": " ".join(user.roles), "now": " ".join(wanted)},
+            )
+        self.people.settle(after)
+        return saved
+
     def service_token(self, name: str, *, by: Actor, lifetime: int = lifetimes.ACCESS_TOKEN) -> ServiceToken:
         """One access token for a service account, for at most an hour; nothing renews it."""
-        held = self._require_admin(by)
+        held = self.require(by, Permission.MACHINES_WRITE)
         with self._store.transaction() as tx:
             user = _existing(tx, name)
             if user.kind is not PrincipalKind.SERVICE:
@@ -177,12 +211,12 @@ class IdentityService:
     # The directory's provisioner
 
     def provisioners(self, *, by: Actor) -> list[Provisioner]:
-        self._require_admin(by)
+        self.require(by, Permission.MACHINES_WRITE)
         return self._store.provisioners.all()
 
     def add_provisioner(self, label: str, *, by: Actor) -> tuple[Provisioner, str]:
         """A provisioner for `/scim/v2`, and its token, which is told here once and kept nowhere."""
-        self._require_admin(by)
+        self.require(by, Permission.MACHINES_WRITE)
         token = new_secret("wsp_")
         with self._store.transaction() as tx:
             made = tx.provisioners.add(label[:200], digest(token), at=int(self._now()))
@@ -191,7 +225,7 @@ class IdentityService:
 
     def end_provisioner(self, provisioner_id: str, *, by: Actor) -> None:
         """Its token is refused from now on. Raises NotFound."""
-        self._require_admin(by)
+        self.require(by, Permission.MACHINES_WRITE)
         with self._store.transaction() as tx:
             if not tx.provisioners.revoke(provisioner_id, at=int(self._now())):
                 raise NotFound("There is no such provisioner, or it was revoked already.")
@@ -201,8 +235,13 @@ class IdentityService:
 
     def sessions(self, *, by: Actor) -> list[Session]:
         """An administrator's: everybody's. Anybody else's: their own."""
-        everybody = bool(self._roles(by) & {"owner", "admin"})
+        everybody = self.may(by, Permission.SESSIONS_READ)
         return self._store.sessions.live(now=int(self._now()), user_id=None if everybody else by.id)
+
+    def sessions_of(self, name: str, *, by: Actor) -> list[Session]:
+        """Somebody's own sessions. Raises NotFound."""
+        self.require(by, Permission.SESSIONS_READ)
+        return self._store.sessions.live(now=int(self._now()), user_id=_existing(self._store, name).id)
 
     def end_session(self, session_id: str, *, by: Actor) -> Session:
         """Signs a device or browser out. Its access tokens are refused from now on.
@@ -213,7 +252,7 @@ class IdentityService:
             session = tx.sessions.get(session_id)
             if session is None:
                 raise NotFound("There is no such session.")
-            if session.user_id != by.id and not self._roles(by, tx) & {"owner", "admin"}:
+            if session.user_id != by.id and not allows(self._roles(by, tx), Permission.SESSIONS_END):
                 raise NotFound("There is no such session.")
             because = "signed out" if session.user_id == by.id else f"ended by {by.name}"
             self._signins.end(tx, session, because=because, actor=by.id, actor_name=by.name)
@@ -245,17 +284,31 @@ class IdentityService:
         user = (store or self._store).users.get(actor.id)
         if user is None or not user.active:
             return set()
-        return set(ROLES) if "owner" in user.roles else set(user.roles)
+        named = self._policy_roles(principal_named(user)) - {"owner"}  # no document makes an owner
+        held = set(user.roles) | named
+        if "owner" in held:
+            return set(ROLES)
+        return held
 
-    def _require_admin(self, actor: Actor) -> set[str]:
+    def may(self, actor: Actor, permission: Permission) -> bool:
+        """By the roles held now."""
+        return allows(self._roles(actor), permission)
+
+    def require(self, actor: Actor, permission: Permission) -> set[str]:
+        """The roles held, if one of them allows it. Raises NotAllowed."""
         held = self._roles(actor)
-        if not held & {"owner", "admin"}:
-            raise NotAllowed("Only owners and admins may do this.")
+        if not allows(held, permission):
+            raise NotAllowed(f"This takes the role {' or '.join(roles_that_may(permission))}.")
         return held
 
 
 def _owners(store: Store) -> list[User]:
     return [user for user in store.users.all() if user.active and "owner" in user.roles]
+
+
+def _grantable(held: set[str]) -> set[str]:
+    """An owner may make anybody anything; an admin anything but an owner."""
+    return set(ROLES) - (set() if "owner" in held else {"owner"}) if held & {"owner", "admin"} else set()
 
 
 def _existing(store: Store, name: str) -> User:

@@ -19,6 +19,9 @@ SERVICE = "service"
 """The `client` of a session that has one access token and nothing to renew it with."""
 
 
+_NOWHERE = Caller()
+
+
 class TokenSet(msgspec.Struct, frozen=True):
     """An answer of the token endpoint. Its repr shows nothing."""
 
@@ -120,10 +123,12 @@ class SignIns:
         _audit_opening(tx, session, how)
         return BrowserSignIn(cookie, lifetimes.BROWSER_ABSOLUTE, session, principal_of(user, session))
 
-    def open_service(self, tx: Store, user: User, *, lifetime: int, by: str) -> ServiceToken:
+    def open_service(
+        self, tx: Store, user: User, *, lifetime: int, by: str, caller: Caller = _NOWHERE
+    ) -> ServiceToken:
         now = int(self._now())
         lifetime = min(lifetime, lifetimes.LONGEST_ACCESS_TOKEN)
-        session = _session(user, client=SERVICE, caller=Caller(), now=now, idle=lifetime, absolute=lifetime)
+        session = _session(user, client=SERVICE, caller=caller, now=now, idle=lifetime, absolute=lifetime)
         tx.sessions.open(session)
         _audit_opening(tx, session, f"made by {by}")
         token = tokens.mint(
@@ -177,6 +182,13 @@ def principal_of(user: User, session: Session) -> Principal:
         session=session.id,
         device=session.device,
         expires_at=session.ends_at,
+    )
+
+
+def principal_named(user: User) -> Principal:
+    """Who this is, apart from any sign-in."""
+    return Principal(
+        user.id, user.name, user.kind, frozenset(user.groups), frozenset(user.roles), user.cost_center
     )
 
 

@@ -76,14 +76,18 @@ class Federation(msgspec.Struct, frozen=True):
     subject: str
     """Which subjects; `*` stands for anything but a colon, so it cannot leap over a field of GitHub's subjects."""
     created_at: int
+    network: str = "public"
+    """`private` if the issuer may be on the company's own network."""
 
 
 class Federations:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(self, user_id: str, issuer: str, audience: str, subject: str, *, at: int) -> Federation:
-        made = Federation(new_id("fed"), user_id, issuer, audience, subject, at)
+    def add(
+        self, user_id: str, issuer: str, audience: str, subject: str, *, network: str = "public", at: int
+    ) -> Federation:
+        made = Federation(new_id("fed"), user_id, issuer, audience, subject, at, network)
         with self._database.write() as connection:
             connection.execute(insert(schema.federations).values(**msgspec.structs.asdict(made)))
         return made
@@ -118,7 +122,9 @@ class Federations:
     def _many(self, statement: Any) -> list[Federation]:
         with self._database.read() as connection:
             return [
-                Federation(row.id, row.user_id, row.issuer, row.audience, row.subject, row.created_at)
+                Federation(
+                    row.id, row.user_id, row.issuer, row.audience, row.subject, row.created_at, row.network
+                )
                 for row in connection.execute(statement)
             ]
 

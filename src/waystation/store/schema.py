@@ -19,7 +19,7 @@ from sqlalchemy import (
     Text,
 )
 
-HEAD = "0003"
+HEAD = "0004"
 """The newest migration. A database that says so is opened without loading Alembic."""
 
 metadata = MetaData(
@@ -105,6 +105,7 @@ federations = Table(
     Column("audience", String(320), nullable=False),
     Column("subject", String(512), nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    Column("network", String(16), nullable=False, server_default="public"),
 )
 
 seen_tokens = Table(
