@@ -1,7 +1,7 @@
 """Which route a request goes to, and in what order the others follow.
 
-By priority first. Within a priority: the route that the session's last answer came from; then those that need no
-translation; among these, for a session, a weighted rendezvous of session and route (Thaler and Ravishankar, 1998),
+By priority first, and within a priority those that need no translation. Among these: the route that the session's
+last answer came from; else, for a session, a weighted rendezvous of session and route (Thaler and Ravishankar, 1998),
 which every gateway process draws alike without asking another; else a draw by weight. Routes that are broken,
 limited, full or far slower than the one beside them come last, and are still tried if nothing better is left.
 """
@@ -50,7 +50,7 @@ class Chooser:
         last = self._answered.get((session, model)) if session else None
         keyed = []
         for at, route in enumerate(routes):
-            keyed.append((route.priority, route.id != last, not route.native, self._draw(route, session), at))
+            keyed.append((route.priority, not route.native, route.id != last, self._draw(route, session), at))
         keyed.sort()
         order = [routes[at] for *_, at in keyed]
         reason = _reason(order, last, session)
