@@ -527,7 +527,7 @@ def test_opencode_models_go_by_the_protocol_they_speak(tmp_path: Path) -> None:
 
 
 def test_opencode_learns_what_fits_into_a_model(tmp_path: Path) -> None:
-    """With 0 it takes its own bound for an answer (1.18.33)."""
+    """And never an answer as long as all of it: it would find no room for the question."""
     wires = ["openai.chat"]
     models = [
         {"id": "a", "name": "A", "wires": wires, "context_window": 400_000, "max_output": 128_000},
@@ -537,8 +537,8 @@ def test_opencode_learns_what_fits_into_a_model(tmp_path: Path) -> None:
     launch = configured("opencode", str(tmp_path), model="a", models=models)
     config = json.loads(launch.env["OPENCODE_CONFIG_CONTENT"])
     assert config["provider"]["waystation"]["models"] == {
-        "a": {"name": "A", "limit": {"context": 400_000, "output": 128_000}},
-        "b": {"name": "B", "limit": {"context": 8_000, "output": 0}},
+        "a": {"name": "A", "limit": {"context": 400_000, "output": 100_000}},
+        "b": {"name": "B", "limit": {"context": 8_000, "output": 2_000}},
         "c": {"name": "C"},
     }
 

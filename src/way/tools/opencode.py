@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _CHAT = "waystation"
 _MESSAGES = "waystation-anthropic"
 _VARIABLE = "OPENCODE_CONFIG_CONTENT"
+_USUAL_ANSWER = 32_000
+"""Tokens; OpenCode's own bound."""
 
 
 class OpenCode(Tool):
@@ -91,10 +93,15 @@ def _provider(name: str, package: str, base: str, key: str, models: list[Model])
 
 
 def _model(model: Model) -> dict[str, Any]:
-    """With what fits into it: of a model without a limit, OpenCode never makes a conversation shorter."""
+    """With what fits into it: of a model without a limit, OpenCode never makes a conversation shorter.
+
+    What it reserves for an answer it takes off the context (1.18.33): more than a quarter would leave a small one
+    with nothing, and OpenCode with shortening for ever.
+    """
     about: dict[str, Any] = {"name": model.name}
     if model.context_window:
-        about["limit"] = {"context": model.context_window, "output": model.max_output}
+        answer = min(model.max_output or _USUAL_ANSWER, model.context_window // 4)
+        about["limit"] = {"context": model.context_window, "output": answer}
     return about
 
 
