@@ -9,10 +9,11 @@ that no request waits for a network.
 from waystation.limits.accounts import BudgetAccount, RateAccount
 from waystation.limits.coverage import Who
 from waystation.limits.events import EventQueue, LimitEvent
-from waystation.limits.limiter import Limiter, Lower, Over, Raise
+from waystation.limits.limiter import NOTHING, Limiter, Lower, Over, Raise
 from waystation.limits.ticket import Charges, Ticket
 
 __all__ = [
+    "NOTHING",
     "BudgetAccount",
     "Charges",
     "EventQueue",

@@ -14,17 +14,16 @@ class BudgetAccount:
 
     __slots__ = (
         "before",
-        "down_at",
         "end",
         "key",
         "limit",
         "next_notice",
         "others",
         "owner",
-        "peak",
         "raises",
         "reserved",
         "rule",
+        "safe",
         "spent",
         "start",
         "taken",
@@ -38,14 +37,13 @@ class BudgetAccount:
         """As the sentence calls it: a name."""
         self.start, self.end = bounds(rule.period, now)
         self.before = self.spent = self.others = self.reserved = self.taken = 0
-        self.peak = 0
-        """The largest estimate lately: what a lease is sized by."""
         self.raises: tuple[tuple[int, float], ...] = ()
         """(nano-dollars, until)."""
         self.told = 0
         """How many of the rule's thresholds have been told in this period."""
         self.limit = rule.amount
-        self.down_at = 0
+        self.safe = 0
+        """Up to here nothing of this budget changes what becomes of a request."""
         self.next_notice: int | None = None
         self._set_limit(now)
 
@@ -71,16 +69,6 @@ class BudgetAccount:
     def set_others(self, amount: int) -> None:
         self.taken += amount - self.others
         self.others = amount
-
-    def reserve(self, amount: int) -> None:
-        self.reserved += amount
-        self.taken += amount
-        if amount > self.peak:
-            self.peak = amount
-
-    def release(self, amount: int) -> None:
-        self.reserved -= amount
-        self.taken -= amount
 
     def spend(self, amount: int) -> None:
         self.spent += amount
@@ -108,7 +96,8 @@ class BudgetAccount:
     def _set_limit(self, now: float) -> None:
         self.raises = tuple(r for r in self.raises if r[1] > now)
         self.limit = self.rule.amount + sum(amount for amount, _ in self.raises)
-        self.down_at = self.limit * self.rule.downgrade_at // 100
+        down_at = self.limit * self.rule.downgrade_at // 100
+        self.safe = min(self.limit, down_at) if self.rule.downgrade_to else self.limit
         self._set_notice()
 
     def _set_notice(self) -> None:

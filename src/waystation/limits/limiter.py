@@ -62,6 +62,8 @@ class Limiter:
 
     def __init__(self) -> None:
         self.rules = Rules()
+        self.active = False
+        """There is anything to hold requests against."""
         self.events = EventQueue()
         self.node = ""
         self.open: dict[str, Ticket] = {}
@@ -93,6 +95,7 @@ class Limiter:
         same = {rule.name for rule in rules.limits if limits.get(rule.name) == rule}
         self.rates = {key: account for key, account in self.rates.items() if key[0] in same}
         self.rules = rules
+        self.active = rules.any
         self._budget_index = Index(rules.budgets)
         self._limit_index = Index(rules.limits)
         self.forget()
@@ -134,45 +137,49 @@ class Limiter:
         free: money never stops what is free. `tokens`: the most it is taken to use. `skip`: budgets whose
         downgrade is out of the question.
         """
-        for budget in charges.budgets:
+        budgets = charges.budgets
+        for budget in budgets:
             if now >= budget.end or budget.raises:
                 budget.refresh(now)
         if estimate is None:
-            if self.rules.refuse_unknown_price and charges.budgets:
-                account = charges.budgets[0]
+            if self.rules.refuse_unknown_price and budgets:
+                account = budgets[0]
                 return Over("unknown_price", account, account.used, account.reserved, 0, account.limit, 0.0)
             estimate = 0
         if estimate:
-            model = charges.model
             lower: Lower | None = None
-            for budget in charges.budgets:
-                after = budget.taken + estimate
-                rule = budget.rule
-                if after > budget.limit and rule.hard:
-                    over = _over(budget, estimate)
-                    if not rule.downgrade_to or rule.downgrade_to == model or rule.name in skip:
-                        return over
-                    if lower is None or not lower.must:
-                        lower = Lower(over, rule.downgrade_to, must=True)
-                elif (
-                    rule.downgrade_to
-                    and after > budget.down_at
-                    and lower is None
-                    and rule.downgrade_to != model
-                    and rule.name not in skip
-                ):
-                    lower = Lower(_over(budget, estimate), rule.downgrade_to, must=False)
+            for budget in budgets:
+                if budget.taken + estimate <= budget.safe:
+                    continue
+                found = self._beyond(budget, estimate, charges.model, skip, lower)
+                if isinstance(found, Over):
+                    return found
+                lower = found
             if lower is not None:
                 return lower
         for rate in charges.rates:
             refused = _rate_over(rate, tokens, now)
             if refused is not None:
                 return refused
-        ticket = Ticket(request_id, charges, self._generation, estimate, tokens, now + _RESERVED_SECONDS)
-        ticket.take(now)
+        ticket = Ticket(request_id, charges, self._generation, estimate, tokens, now)
         self.open[request_id] = ticket
-        self._watched(ticket)
+        if self.watchers:
+            self._watched(ticket)
         return ticket
+
+    @staticmethod
+    def _beyond(
+        budget: BudgetAccount, estimate: int, model: str, skip: frozenset[str], lower: Lower | None
+    ) -> Lower | Over | None:
+        """What becomes of a request that a budget does not simply let pass. `lower`: what another has said."""
+        rule = budget.rule
+        full = budget.taken + estimate > budget.limit and rule.hard
+        cheaper = bool(rule.downgrade_to) and rule.downgrade_to != model and rule.name not in skip
+        if full and not cheaper:
+            return _over(budget, estimate)
+        if cheaper and (lower is None or (full and not lower.must)):
+            return Lower(_over(budget, estimate), rule.downgrade_to, must=full)
+        return lower
 
     def charge(self, ticket: Ticket, cost: int | None, tokens: int, now: float) -> None:
         """What one attempt of it came to."""
@@ -181,9 +188,10 @@ class Limiter:
         if ticket.generation != self._generation and cost:  # the rules changed meanwhile
             current = self._find(charges.principal, charges.who, charges.model, charges.tool).budgets
             for budget in current:
-                if budget not in ticket.budgets and now < budget.end:
+                if budget not in ticket.budgets:
+                    budget.refresh(now)
                     budget.spend(cost)
-        for budget in reached:
+        for budget in reached or ():
             for percent in budget.new_notices():
                 over = _over(budget, 0)
                 self.note("notified", over, charges, ticket.request_id, now, percent)
@@ -191,7 +199,8 @@ class Limiter:
     def close(self, ticket: Ticket) -> None:
         ticket.close()
         self.open.pop(ticket.request_id, None)
-        self._watched(ticket)
+        if self.watchers:
+            self._watched(ticket)
 
     def _watched(self, ticket: Ticket) -> None:
         for watcher in self.watchers:
@@ -200,7 +209,7 @@ class Limiter:
 
     def sweep(self, now: float) -> int:
         """Takes back reservations of requests that nobody has closed. Each is a bug; gives how many."""
-        late = [ticket for ticket in self.open.values() if ticket.expires <= now]
+        late = [ticket for ticket in self.open.values() if ticket.began + _RESERVED_SECONDS <= now]
         for ticket in late:
             self.close(ticket)
         return len(late)

@@ -13,6 +13,13 @@ def worst_nano(rates: Rates, prompt: int, output: int) -> int:
         if prompt > above:
             rates = dearer
             break
-    dearest = max(rates.input, rates.cache_read, rates.cache_write_5m, rates.cache_write_1h)
-    pico = prompt * dearest + output * max(rates.output, rates.reasoning) + rates.request
+    dearest = rates.input  # `max` of four would cost as much as all the rest, and this is for each request
+    if rates.cache_write_5m > dearest:
+        dearest = rates.cache_write_5m
+    if rates.cache_write_1h > dearest:
+        dearest = rates.cache_write_1h
+    if rates.cache_read > dearest:
+        dearest = rates.cache_read
+    dear = rates.output if rates.output >= rates.reasoning else rates.reasoning
+    pico = prompt * dearest + output * dear + rates.request
     return -(-pico // 1000)

@@ -4,7 +4,7 @@ import datetime
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from waystation.limits import Limiter, Lower, Over, Ticket, Who, words
+from waystation.limits import NOTHING, Limiter, Lower, Over, Ticket, Who, words
 from waystation.limits.windows import SlidingWindow
 from waystation.model import Attempt, Operation, PrincipalKind, Refusal, Route, Surface
 from waystation.policy import Resolution
@@ -31,11 +31,11 @@ class Limiting:
         limiter = self.limiter
         rules = limiter.rules
         operation = x.address.operation
-        if not rules.any or operation is Operation.COUNT_TOKENS:
+        if not limiter.active or operation is Operation.COUNT_TOKENS:
             return resolution
         principal, now, asked = x.principal, x.started_wall, resolution.model_id
         assert principal is not None
-        skip = frozenset[str]()
+        skip = NOTHING
         if operation is not Operation.GENERATE:  # vectors of two models cannot be compared
             skip = frozenset(b.name for b in rules.budgets)
         lowered: Lower | None = None
