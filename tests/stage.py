@@ -33,7 +33,7 @@ from waystation.rehearsal import RehearsalServer, Script, rehearsal_thread
 from waystation.store import open_store
 
 Row = dict[str, Any]
-_NO_PAUSES = "\nrouting: {patience: 0}\n"
+NO_PAUSES = "\nrouting: {patience: 0}\n"
 """What a provider does wrong once is then not made good behind the test's back."""
 
 
@@ -148,7 +148,7 @@ def staged(
     with rehearsal_thread(script, keyless=script.keys is None) as provider:
         document = folder / "policy.yaml"
         text = policy(provider.url)
-        document.write_text(text if "\nrouting:" in text else text + _NO_PAUSES)
+        document.write_text(text if "\nrouting:" in text else text + NO_PAUSES)
         with running_gateway(folder / "data", "--policy", str(document), *words, env=env) as gateway:
             yield Stage(gateway, provider, sign_in(gateway.url, gateway.welcome))
 

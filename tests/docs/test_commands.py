@@ -23,7 +23,7 @@ from tests.documents import MARKDOWN, ROOT, fenced
 from tests.gateway import BIN, RunningGateway, clean_environment, running_gateway
 
 PAGES = [page for page in MARKDOWN if fenced(page, "sh")]
-_TOOL = re.compile(r"way (claude|codex|gemini|opencode)\b(.*)")
+_TOOL = re.compile(r"way (claude|codex|gemini|opencode|qwen|pi|copilot|cn)\b(.*)")
 
 
 class Reader:

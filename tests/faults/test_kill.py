@@ -14,7 +14,7 @@ import pytest
 
 from tests.faults.traffic import WIRES, Call, Seen, make
 from tests.gateway import RunningGateway, running_gateway
-from tests.stage import Row, Stage, eventually, free_port, lake_rows, ledger_rows, sign_in
+from tests.stage import NO_PAUSES, Row, Stage, eventually, free_port, lake_rows, ledger_rows, sign_in
 from waystation.policy import default_policy
 from waystation.rehearsal import rehearsal_thread
 
@@ -33,7 +33,7 @@ async def test_kill_9_of_the_gateway_and_of_its_lake_writer_loses_nothing_and_do
     seen: list[Seen] = []
     long_ago: list[Call] = []
     with rehearsal_thread(keyless=True) as provider:
-        policy.write_text(default_policy({}, provider.url))
+        policy.write_text(default_policy({}, provider.url) + NO_PAUSES)
         words = ("--port", str(free_port()), "--lake-interval", "0.1", "--policy", str(policy))
         tokens = None
         for number in range(_ROUNDS):
