@@ -206,7 +206,8 @@ def _version_of(path: str) -> str:
     try:
         done = subprocess.run(
             [path, "--version"],
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,  # pi says it there
             text=True,
             timeout=_VERSION_PATIENCE,
             stdin=subprocess.DEVNULL,

@@ -37,7 +37,7 @@ _TOOL = b"X-Waystation-Tool"
 _HOP = (b"connection", b"keep-alive", b"proxy-connection", b"proxy-authorization", b"te", b"upgrade")
 
 
-def run(listener: socket, gateway: str, secret: str, tokens: Tokens, tool: str) -> None:
+def run(listener: socket, gateway: str, secret: str, tokens: Tokens, tool: str = "") -> None:
     """Serves until the process ends. Meant for a thread of its own."""
     asyncio.run(serve(listener, gateway, secret, tokens, tool))
 
