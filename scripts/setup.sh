@@ -173,3 +173,22 @@ install_clients() { # the real coding tools, pinned by tests/clients/package-loc
     trap - EXIT INT TERM HUP
     unlock
 }
+
+install_oidc() { # the identity provider that the sign-in tests talk to, pinned by tests/oidc/package-lock.json
+    wanted=$(hash_of tests/oidc/package-lock.json)
+    stamp=tests/oidc/node_modules/.waystation-stamp
+    if [ "$(cat $stamp 2>/dev/null)" = "$wanted" ]; then
+        return 0
+    fi
+    lock
+    log=$(pwd)/.venv.lock/log
+    : >"$log"
+    if [ "$(cat $stamp 2>/dev/null)" != "$wanted" ]; then
+        say 'installing the identity provider of the tests with npm'
+        run_logged npm --prefix tests/oidc ci --ignore-scripts --no-audit --no-fund ||
+            stop "could not install the identity provider of the tests (see above)"
+        printf '%s\n' "$wanted" >"$stamp"
+    fi
+    trap - EXIT INT TERM HUP
+    unlock
+}

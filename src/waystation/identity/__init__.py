@@ -18,6 +18,7 @@ from waystation.identity.admin_api import AdminApi
 from waystation.identity.api import Agents, Api, session_fields
 from waystation.identity.authorize import AuthorizationRequest, RedirectedError
 from waystation.identity.browser import BrowserSessions
+from waystation.identity.claude_code import ClaudeCodeGateway
 from waystation.identity.company import SignInFailed
 from waystation.identity.device import DeviceRequest, TooManyAttempts
 from waystation.identity.errors import NotAllowed, NotFound, OAuthError
@@ -142,6 +143,7 @@ def build(
     scim = ScimEndpoints(store, service.people, base_url=base_url, now=now)
     guard = Guard(service, verifier, browsers)
     api = Api(service, guard, base_url=base_url, agents=agents, now=now)
+    claude = ClaudeCodeGateway(service, verifier, base_url=base_url, agents=agents)
     admin = AdminApi(service, machines, store.audit, guard)
     return Identity(
         base_url=base_url,
@@ -152,7 +154,7 @@ def build(
         poller=Watch(store, verifier, keys, now=now),
         guard=guard,
         machines=machines,
-        routes=[*oauth.routes(), *api.routes(), *admin.routes(), *scim.routes()],
+        routes=[*oauth.routes(), *claude.routes(), *api.routes(), *admin.routes(), *scim.routes()],
     )
 
 

@@ -27,7 +27,14 @@ class Client(msgspec.Struct, frozen=True):
         return match is not None and 0 < int(match[1]) < 65536 and match[2] == self.loopback_path
 
 
-CLIENTS = {"way": Client(id="way", name="way, the command line", loopback_path="/callback")}
+CLIENTS = {
+    client.id: client
+    for client in (
+        Client(id="way", name="way, the command line", loopback_path="/callback"),
+        Client(id="claude-code", name="Claude Code", loopback_path=""),  # by device code only
+        Client(id="codex", name="Codex", loopback_path="/callback"),
+    )
+}
 
 
 def find_client(client_id: str) -> Client:

@@ -82,7 +82,7 @@ ENDPOINTS: Final[Mapping[tuple[str, str], Permission]] = {
     ("DELETE", "/api/v1/provisioners/{provisioner_id}"): Permission.MACHINES_WRITE,
     ("GET", "/api/v1/audit"): Permission.AUDIT_READ,
     ("GET", "/api/v1/audit/verify"): Permission.AUDIT_READ,
-    ("GET", "/managed/settings"): Permission.OWN,
+    ("GET", "/anthropic/managed/settings"): Permission.OWN,
     # By the directory's own token.
     **{
         (method, f"/scim/v2/{path}"): Permission.PROVISIONER
@@ -117,10 +117,12 @@ ENDPOINTS: Final[Mapping[tuple[str, str], Permission]] = {
     ("POST", "/welcome/{code}"): Permission.PUBLIC,
     ("POST", "/oauth/token"): Permission.PUBLIC,
     ("POST", "/oauth/device"): Permission.PUBLIC,
-    ("POST", "/oauth/device_authorization"): Permission.PUBLIC,
+    ("POST", "/anthropic/oauth/device_authorization"): Permission.PUBLIC,
+    ("POST", "/anthropic/oauth/token"): Permission.PUBLIC,
     ("POST", "/oauth/revoke"): Permission.PUBLIC,
     # What everybody may know.
     ("GET", "/.well-known/oauth-authorization-server"): Permission.PUBLIC,
+    ("GET", "/anthropic/.well-known/oauth-authorization-server"): Permission.PUBLIC,
     ("GET", "/.well-known/jwks.json"): Permission.PUBLIC,
     ("GET", "/install"): Permission.PUBLIC,
     ("GET", "/install.ps1"): Permission.PUBLIC,

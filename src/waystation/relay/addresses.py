@@ -58,8 +58,22 @@ _GEMINI_ACTIONS: dict[bytes, tuple[Operation, bool]] = {
 }
 
 
+_SIGN_IN = frozenset(
+    b"/anthropic/" + rest
+    for rest in (
+        b".well-known/oauth-authorization-server",
+        b"oauth/device_authorization",
+        b"oauth/token",
+        b"managed/settings",
+    )
+)
+"""Where Claude Code signs in by itself: under its base address, and no request to a model."""
+
+
 def is_relay_path(path: bytes) -> bool:
     """Whether a raw path (no query) belongs to one of the relay surfaces."""
+    if path in _SIGN_IN:
+        return False
     head = path[: path.find(b"/", 1)] if path.count(b"/") > 1 else path
     return head in _PREFIXES
 
