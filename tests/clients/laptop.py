@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,11 +54,12 @@ class Tool:
     prompt_option: str = ""
     """What the prompt must follow, where it does not simply stand last."""
 
-    def command(self, prompt: str, model: str = "") -> list[str]:
+    def command(self, prompt: str, model: str = "", more: Sequence[str] = ()) -> list[str]:
+        """`more` are further arguments of its own."""
         named = model or self.model
         chosen = [self.model_option, named] if named else []
         option = [self.prompt_option] if self.prompt_option else []
-        return [self.binary, *self.words, *chosen, *option, prompt]
+        return [self.binary, *self.words, *more, *chosen, *option, prompt]
 
 
 _CODEX_WORDS = ("exec", "--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox")
@@ -94,8 +96,12 @@ class Run:
     @property
     def hello(self) -> str | None:
         """What is in hello.txt, without the end of its last line; None if there is no such file."""
-        path = self.folder / "hello.txt"
-        return path.read_text().rstrip("\n") if path.exists() else None
+        return self.files("hello.txt").get("hello.txt")
+
+    def files(self, *names: str) -> dict[str, str]:
+        """What is in those of these files that there are, each without the end of its last line."""
+        paths = [self.folder / name for name in names]
+        return {path.name: path.read_text().rstrip("\n") for path in paths if path.exists()}
 
     def outcomes(self) -> list[str]:
         return [row["outcome"] for row in self.rows]
@@ -142,6 +148,19 @@ class Laptop:
             timeout=LIMIT,
         )
 
+    def plain(self, *words: str) -> str:
+        """What a tool prints that is started without `way`. Raises where it fails."""
+        done = subprocess.run(
+            words,
+            cwd=self.home,
+            env=self._environment,
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=LIMIT,
+        )
+        return done.stdout
+
     def sign_in(self, link: str = "") -> None:
         """By the one-time link of the first start, or by a fresh one."""
         link = link or json.loads(self.gateway.command("sign-in-link", "--json").stdout)["url"]
@@ -149,15 +168,22 @@ class Laptop:
         assert done.returncode == 0, done.stdout + done.stderr
 
     def run(
-        self, tool: Tool, prompt: str = TASK, *, model: str = "", env: dict[str, str] | None = None
+        self,
+        tool: Tool,
+        prompt: str = TASK,
+        *,
+        model: str = "",
+        more: Sequence[str] = (),
+        env: dict[str, str] | None = None,
+        limit: float = LIMIT,
     ) -> Run:
-        """`way TOOL …` in a new folder, and what came of it. Fails where it takes longer than LIMIT."""
+        """`way TOOL …` in a new folder, and what came of it. Fails where it takes longer than `limit` seconds."""
         folder = self.home / f"project-{len(list(self.home.iterdir()))}"
         folder.mkdir()
         before = {row["attempt_id"] for row in ledger_rows(self.gateway.data)}
         began = time.monotonic()
         process = subprocess.Popen(
-            [WAY, *tool.command(prompt, model)],
+            [WAY, *tool.command(prompt, model, more)],
             cwd=folder,
             env=self._environment | {"PWD": str(folder)} | (env or {}),  # OpenCode works where PWD says
             stdin=subprocess.DEVNULL,
@@ -167,7 +193,7 @@ class Laptop:
             start_new_session=True,
         )
         try:
-            out, err = process.communicate(timeout=LIMIT)
+            out, err = process.communicate(timeout=limit)
         except subprocess.TimeoutExpired:
             os.killpg(
                 process.pid, signal.SIGKILL
@@ -175,7 +201,7 @@ class Laptop:
             out, err = process.communicate()
         seconds = time.monotonic() - began
         run = Run(process.returncode, f"{out}\n{err}", seconds, folder, self._new_rows(before))
-        assert seconds < LIMIT, f"{tool.binary} was still running after {LIMIT} s: {run}"
+        assert seconds < limit, f"{tool.binary} was still running after {limit} s: {run}"
         return run
 
     def _new_rows(self, before: set[str]) -> list[dict[str, Any]]:
