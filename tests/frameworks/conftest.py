@@ -6,9 +6,10 @@ tests themselves use.
 
 import dataclasses
 import os
+import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -129,11 +130,14 @@ Runner = Callable[..., Run]
 
 @pytest.fixture
 def run(stage: Stage, _account: Stage, _signed_in: Path, tmp_path: Path) -> Runner:
-    """`run(text, *words, asks_way=False)`: that program, in a folder and a home of its own."""
+    """`run(text, *words, asks_way=False, beside=())`: that program, in a folder and a home of its own, which has
+    copies of the files `beside` too."""
 
-    def start(text: str, *words: str, asks_way: bool = False) -> Run:
+    def start(text: str, *words: str, asks_way: bool = False, beside: Sequence[Path] = ()) -> Run:
         folder = tmp_path / f"agent-{time.monotonic_ns()}"
         folder.mkdir()
+        for file in beside:
+            shutil.copy(file, folder)
         (folder / "agent.py").write_text(text)
         before = {row["attempt_id"] for row in stage.rows()}
         environment = clean_environment(

@@ -24,5 +24,6 @@ def _note(event: str, args: tuple[object, ...]) -> None:
 
 if __name__ == "__main__":
     sys.argv = sys.argv[1:]
+    sys.path[0] = _here  # as if the program had been started by itself
     sys.addaudithook(_note)
     runpy.run_path(sys.argv[0], run_name="__main__")

@@ -18,6 +18,19 @@ NATIVE = {
 """The model of the vendor that a protocol comes from: what the pages' programs name."""
 
 
+SPOKEN = {
+    "claude": {"anthropic.messages"},
+    "gpt": {"openai.responses", "openai.chat"},
+    "gemini": {"gemini.generate"},
+    "qwen3": {"openai.chat"},
+}
+"""What each family's provider speaks, as the gateway of these tests knows it."""
+
+
+def family(model: str) -> str:
+    return model.partition("-")[0]
+
+
 class Program(NamedTuple):
     page: str
     wire: str

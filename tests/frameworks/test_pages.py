@@ -6,24 +6,13 @@ import pytest
 
 from tests.documents import ROOT, fenced
 from tests.frameworks.conftest import ACCOUNT, DEVELOPER, PROVIDERS, Runner
-from tests.frameworks.pages import NATIVE, PAGES, PROGRAMS, Program
+from tests.frameworks.pages import NATIVE, PAGES, PROGRAMS, SPOKEN, Program, family
 from waystation.rehearsal import RehearsalServer, Step
 
 TASK = "create hello.txt containing hi and create more.txt containing ho in parallel"
 MODELS = ["claude-sonnet-4-5", "gpt-5.4", "gemini-2.5-pro", "qwen3-coder"]
-SPOKEN = {
-    "claude": {"anthropic.messages"},
-    "gpt": {"openai.responses", "openai.chat"},
-    "gemini": {"gemini.generate"},
-    "qwen3": {"openai.chat"},
-}
-"""What each family's provider speaks."""
 FIRST = [program for program in PROGRAMS if program == next(p for p in PROGRAMS if p.page == program.page)]
 """One program of each page."""
-
-
-def family(model: str) -> str:
-    return model.partition("-")[0]
 
 
 @pytest.mark.parametrize("model", MODELS)
