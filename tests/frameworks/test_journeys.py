@@ -21,6 +21,7 @@ JOURNEYS = [
     ("claude_agent_sdk", "anthropic.messages"),
     ("google_adk", "gemini.generate"),
     ("pydantic_ai", "anthropic.messages"),
+    ("pydantic_ai", "openai.responses"),
     ("pydantic_ai", "gemini.generate"),
 ]
 MODELS = ["claude-sonnet-4-5", "gpt-5.4", "gemini-2.5-pro"]

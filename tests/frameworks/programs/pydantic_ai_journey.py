@@ -8,14 +8,26 @@ from pydantic import BaseModel
 from pydantic_ai import Agent, AgentRunResultEvent
 from pydantic_ai.models.anthropic import AnthropicModel
 from pydantic_ai.models.google import GoogleModel
+from pydantic_ai.models.openai import OpenAIResponsesModel
+from pydantic_ai.profiles.openai import OpenAIModelProfile
 from pydantic_ai.providers.anthropic import AnthropicProvider
 from pydantic_ai.providers.google import GoogleProvider
+from pydantic_ai.providers.openai import OpenAIProvider
 from words import TOKEN, TURNS, URL, tell
 
 name, wire = sys.argv[1:]
 if wire == "anthropic.messages":
     model = AnthropicModel(name, provider=AnthropicProvider(base_url=URL + "/anthropic", api_key=TOKEN))
     settings = {"anthropic_thinking": {"type": "enabled", "budget_tokens": 2000}, "max_tokens": 4000}
+elif wire == "openai.responses":
+    sealed = OpenAIModelProfile(openai_supports_encrypted_reasoning_content=True)
+    provider = OpenAIProvider(base_url=URL + "/openai/v1", api_key=TOKEN)
+    model = OpenAIResponsesModel(name, provider=provider, profile=sealed)
+    settings = {
+        "openai_reasoning_effort": "medium",
+        "openai_reasoning_summary": "auto",
+        "openai_store": False,
+    }
 else:
     model = GoogleModel(name, provider=GoogleProvider(base_url=URL + "/gemini", api_key=TOKEN))
     settings = {"google_thinking_config": {"include_thoughts": True, "thinking_budget": 2000}}
