@@ -64,6 +64,8 @@ class Books:
         self.rerates = rerates
         self._corrected = rerates.dataset()  # has to outlive the connection's use of it
         self._connection.register(RERATES, self._corrected)
+        self._known: tuple[dt.date, dt.date] | None = None
+        """The stretch whose terms are in `bill_terms`."""
         self._routes: dict[tuple[str, str], Route | None] = {}
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
@@ -77,8 +79,15 @@ class Books:
             yield found
 
     def prepare(self, since: dt.date | None, before: dt.date) -> str:
-        """Make the terms of that stretch known; returns the WHERE clause that chooses it."""
+        """Make the terms of that stretch known; returns the WHERE clause that chooses it.
+
+        What was made known before stays so: a second call within that stretch reads nothing.
+        """
         where = f"date < DATE '{before}'" + (f" AND date >= DATE '{since}'" if since else "")
+        start = since or dt.date.min
+        if self._known is not None and self._known[0] <= start and before <= self._known[1]:
+            return where
+        self._known = (start, before)
         pairs = self.query(
             f"SELECT DISTINCT {_KEY} FROM {TABLE} WHERE {where} "  # noqa: S608 - dates and names of ours
             f"UNION SELECT DISTINCT {_KEY} FROM {RERATES} WHERE date < DATE '{before}'"

@@ -35,7 +35,7 @@ class Charge(msgspec.Struct, frozen=True):
 
 
 def charges(books: Books, month: Month, today: dt.date) -> list[Charge]:
-    """The month's charges, in the policy's order. `books.prepare` is called anew.
+    """The month's charges, in the policy's order.
 
     A seat counts for each month that its days touch. A commitment counts for each month on whose first day it
     holds; what is missing is charged once the month is over. Credits are drawn day by day, in the policy's order,
@@ -43,8 +43,8 @@ def charges(books: Books, month: Month, today: dt.date) -> list[Charge]:
     """
     found = [_seats(s.name, s.provider, s.cost_center, s.monthly_nano, s.count)
              for s in books.terms.seats if _touches(s, month) and s.count]  # fmt: skip
-    found += _shortfalls(books, month, today)
-    return found + _credits(books, month)
+    credits_ = _credits(books, month)  # reads the longest stretch, and first: the others then lie within it
+    return [*found, *_shortfalls(books, month, today), *credits_]
 
 
 def _seats(name: str, provider: str, cost_center: str, monthly: int, count: int) -> Charge:

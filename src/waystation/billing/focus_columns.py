@@ -1,5 +1,6 @@
 """The columns of FOCUS that are exported, with what the specification says of each."""
 
+import sys
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -93,3 +94,28 @@ def columns(version: str) -> tuple[Column, ...]:
     if version not in VERSIONS:
         raise ValueError(f"FOCUS {version} is not known: there are {' and '.join(VERSIONS)}")
     return tuple(column for column in COLUMNS if column.since <= version)
+
+
+def reference() -> str:
+    """The page `docs/focus-columns.md`."""
+    lines = [
+        "# The FOCUS export, column by column",
+        "",
+        "<!-- Generated from src/waystation/billing/focus_columns.py by `python -m "
+        "waystation.billing.focus_columns`; do not edit. -->",
+        "",
+        "What `waystation bill MONTH --focus` writes. Columns are in alphabetical order, our own (`x_…`) last. In CSV "
+        "null is an empty cell; in Parquet decimals have 18 places. [billing.md](billing.md) says how they add up.",
+        "",
+        "| column | type | null | what we put there |",
+        "|---|---|---|---|",
+    ]
+    for column in COLUMNS:
+        later = "" if column.since == "1.2" else f" Only in FOCUS {column.since}."
+        null = "may be" if column.nullable else "never"
+        lines.append(f"| `{column.name}` | {column.type} | {null} | {column.what}{later} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(reference())

@@ -2,6 +2,7 @@
 
 import csv
 import datetime as dt
+import functools
 import io
 from collections.abc import Iterable
 from decimal import Decimal
@@ -48,14 +49,17 @@ def write_parquet(rows: Iterable[Row], version: str, path: Path) -> None:
 def _text(value: Any) -> str:
     if value is None:
         return ""
-    if isinstance(value, Decimal):
-        return number(value)
-    if isinstance(value, dt.datetime):
-        return value.strftime("%Y-%m-%dT%H:%M:%SZ")
-    text = str(value)
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    if isinstance(value, str):
+        return f"'{value}" if value.startswith(_FORMULA) else value
+    return number(value) if isinstance(value, Decimal) else _moment(value)
 
 
+@functools.lru_cache(256)
+def _moment(value: dt.datetime) -> str:
+    return value.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@functools.lru_cache(65_536)
 def number(value: Decimal) -> str:
     """Plain digits, without an exponent and without zeros that say nothing."""
     text = format(value, "f")

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from decimal import Decimal
-from fractions import Fraction
 from typing import NamedTuple
 
 from waystation.pricing import FACTOR_ONE, Rates, in_force
@@ -27,6 +26,8 @@ METERS = (
     Meter("request", "Requests", 1_000),
 )
 _OUTPUT, _REQUEST = 4, 6
+_NANO = 1000 * FACTOR_ONE
+"""A nano-dollar in pico-dollars times `FACTOR_ONE`."""
 
 
 class Part(NamedTuple):
@@ -71,7 +72,7 @@ def split(
     ):
         used = quantities[i] if i != _REQUEST or weights[i] else 0
         if used or listed or billed:
-            price = unit_price(METERS[i], used, listed, attempts, Fraction(pico[i] * factor, FACTOR_ONE))
+            price = unit_price(METERS[i], used, listed, attempts, pico[i] * factor)
             parts.append(Part(METERS[i], used, listed, billed, price))
     return parts
 
@@ -88,19 +89,21 @@ def allocate(total: int, weights: Sequence[int]) -> list[int]:
     return shares
 
 
-def unit_price(meter: Meter, quantity: int, nano: int, attempts: int, pico: Fraction) -> Decimal:
-    """The listed price where it explains the cost (to a nano-dollar an attempt, its rounding), else the average."""
+def unit_price(meter: Meter, quantity: int, nano: int, attempts: int, rate: int) -> Decimal:
+    """The listed price where it explains the cost (to a nano-dollar an attempt, its rounding), else the average.
+
+    `rate` is in pico-dollars, times `FACTOR_ONE`.
+    """
     if not quantity:
         return Decimal(0)
-    if abs(pico * quantity / 1000 - nano) <= attempts + 1:
-        return _decimal(pico * meter.per / 10**12)
-    return _decimal(Fraction(nano * meter.per, quantity * 10**9))
+    if abs(rate * quantity - nano * _NANO) <= (attempts + 1) * _NANO:
+        return _decimal(rate * meter.per, 10**12 * FACTOR_ONE)
+    return _decimal(nano * meter.per, quantity * 10**9)
 
 
-def _decimal(value: Fraction) -> Decimal:
+def _decimal(numerator: int, denominator: int) -> Decimal:
     """To 18 places, half up."""
-    scaled = (value * 10**18 + Fraction(1, 2)).__floor__()
-    return Decimal(scaled).scaleb(-18).normalize() + 0
+    return Decimal((2 * 10**18 * numerator + denominator) // (2 * denominator)).scaleb(-18)
 
 
 def _rates_of(rates: Rates | None) -> list[int]:

@@ -39,7 +39,8 @@ _EXPRESSIONS = {
     By.DAY: "strftime(date, '%Y-%m-%d')",
 }
 _COUNTS = {
-    "requests": f"count(DISTINCT request_id) FILTER (outcome <> '{Outcome.REFUSED}')",
+    # A request is where its first attempt is, so that lines add up to the total.
+    "requests": f"count(*) FILTER (attempt = 1 AND outcome <> '{Outcome.REFUSED}')",
     "input_tokens": "coalesce(sum(input_tokens), 0)",
     "cache_read_tokens": "coalesce(sum(cache_read_tokens), 0)",
     "cache_write_tokens": "coalesce(sum(cache_write_5m_tokens), 0) + coalesce(sum(cache_write_1h_tokens), 0)",
@@ -98,7 +99,7 @@ def draw_up(books: Books, month: Month, by: Sequence[By], today: dt.date) -> Sta
     )
     width = len(by)
     lines = [Line(Kind.USAGE, tuple(row[:width]), "", *map(int, row[width:])) for row in usage]
-    lines = [line for line in lines if line.requests or line.list_nano or line.unpriced_attempts]
+    lines = [line for line in lines if any(getattr(line, name) for name in (*_COUNTS, "list_nano"))]
     corrections = [
         Line(Kind.CORRECTION, tuple(row[:width]), "rated again", 0, 0, 0, 0, 0, 0, int(row[-2]), int(row[-1]))
         for row in corrected
@@ -109,24 +110,16 @@ def draw_up(books: Books, month: Month, by: Sequence[By], today: dt.date) -> Sta
         account=books.terms.account_name,
         by=tuple(by),
         lines=every,
-        total=_total(every, requests=_requests(books, where)),
+        total=_total(every),
         final=today >= month.after,
     )
 
 
-def _requests(books: Books, where: str) -> int:
-    """Of all lines together: one request can have attempts in several."""
-    ((count,),) = books.query(f"SELECT {_COUNTS['requests']} FROM bill_usage WHERE {where}")  # noqa: S608
-    return int(count)
-
-
-def _total(lines: Sequence[Line], *, requests: int) -> Line:
+def _total(lines: Sequence[Line]) -> Line:
     sums = {
-        name: sum(getattr(line, name) for line in lines)
-        for name in Line.__struct_fields__
-        if name not in ("kind", "group", "what", "requests")
+        name: sum(getattr(line, name) for line in lines) for name in (*_COUNTS, "list_nano", "billed_nano")
     }
-    return Line(kind=Kind.USAGE, group=(), what="", requests=requests, **sums)
+    return Line(kind=Kind.USAGE, group=(), what="", **sums)
 
 
 def _of_charge(charge: Charge, by: Sequence[By]) -> Line:
