@@ -39,7 +39,7 @@ class Gate:
         groups = max(1, budgets - 5)
         self.plan = compile_plan(load(_policy(groups, budgets), filename="bench"), version=1)
         self.tokens = [f"{i:09d}.{'x' * 500}.{'y' * 86}".encode() for i in range(people)]
-        self.verifier = TokenVerifier(_NoKeys(), issuer="http://bench", now=time.time, capacity=people + 1)  # type: ignore[arg-type]  # known tokens need no key
+        self.verifier = TokenVerifier(_NoKeys(), issuer="http://bench", now=time.time, capacity=people + 1)
         for i, token in enumerate(
             self.tokens
         ):  # as if each had come once: its signature is checked once an hour

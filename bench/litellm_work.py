@@ -58,14 +58,16 @@ def read(source: str, raw: bytes) -> dict[str, Any]:
         return dict(LiteLLMAnthropicMessagesAdapter().translate_anthropic_to_openai(body)[0])
     if source == "responses":
         model, items, stream = body.pop("model"), body.pop("input"), body.pop("stream", None)
-        return LiteLLMCompletionResponsesConfig.transform_responses_api_request_to_chat_completion_request(
+        made = LiteLLMCompletionResponsesConfig.transform_responses_api_request_to_chat_completion_request(
             model=model, input=items, responses_api_request=body, stream=stream
         )
+        return dict(made)
     if source == "generate":
         contents, config = body.pop("contents"), body.pop("generationConfig", None)
-        return GoogleGenAIAdapter().translate_generate_content_to_completion(
+        made = GoogleGenAIAdapter().translate_generate_content_to_completion(
             model="gemini-2.5-pro", contents=contents, config=config, **body
         )
+        return dict(made)
     return body
 
 

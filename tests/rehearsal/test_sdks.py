@@ -1,6 +1,7 @@
 """The official SDK clients, unchanged, against the served provider."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import anthropic
 import openai
@@ -345,8 +346,9 @@ async def test_gemini_counts_lists_and_embeds(gemini: genai.Client) -> None:
     listed = [m async for m in await gemini.aio.models.list(config={"page_size": 2})]
     assert len(listed) == 4
     assert "generateContent" in (listed[0].supported_actions or [])
+    words: list[Any] = ["a", "b"]  # the SDK's own type wants more than strings where Pillow is installed
     made = await gemini.aio.models.embed_content(
-        model="gemini-embedding-001", contents=["a", "b"], config={"output_dimensionality": 8}
+        model="gemini-embedding-001", contents=words, config={"output_dimensionality": 8}
     )
     assert [len(e.values or []) for e in made.embeddings or []] == [8, 8]
 
