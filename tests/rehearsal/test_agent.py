@@ -239,6 +239,30 @@ def answer_tools(wire: Wire, said: dict[str, Any], got: Any, result: str) -> Non
         said["contents"] += [content, {"role": "user", "parts": parts}]
 
 
+@pytest.mark.parametrize("wire", WIRES)
+def test_a_conversation_goes_on_from_its_summary(wire: Wire) -> None:
+    """As tools do it when the window is full: they ask for a summary, and begin anew with it."""
+    to = provider()
+    said = body(wire, "create a.txt containing hi and then run ls and run pwd in parallel", with_tools=True)
+    answer_tools(wire, said, send(to, wire, said, stream=False).json, "made")
+    demand = "Your task is to create a detailed summary of the conversation so far."
+    if wire is Wire.MESSAGES:  # behind the results, in the same message
+        said["messages"][-1]["content"].append({"type": "text", "text": demand})
+    elif wire is Wire.GENERATE:
+        said["contents"].append({"role": "user", "parts": [{"text": demand}]})
+    else:
+        said["input" if wire is Wire.RESPONSES else "messages"].append({"role": "user", "content": demand})
+    told = text(wire, send(to, wire, said, stream=False).json)
+    assert told == "[rehearsal] Still to do: run ls and run pwd in parallel"
+    again = body(
+        wire, f"This session goes on. The summary: {told}\n\nRead /tmp/all.jsonl for more.", with_tools=True
+    )
+    assert calls(wire, send(to, wire, again, stream=False).json) == [
+        ("bash", {"command": "ls"}),
+        ("bash", {"command": "pwd"}),
+    ]
+
+
 def test_a_failed_tool_ends_the_work_with_its_own_words() -> None:
     said = body(Wire.MESSAGES, "run false and then run true", with_tools=True)
     first = send(provider(), Wire.MESSAGES, said).json

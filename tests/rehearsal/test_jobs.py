@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from waystation.rehearsal.jobs import Edit, Job, Read, Run, Stage, Use, Write, parse
+from waystation.rehearsal.jobs import Edit, Job, Read, Run, Stage, Use, Write, parse, worded
 from waystation.rehearsal.words import own_words, working_directory
 
 
@@ -62,6 +62,17 @@ def test_what_follows_by_then_is_another_stage() -> None:
         parse("in parallel, create a.txt containing one and create b.txt containing two").stages[0].parallel
     )
     assert parse("do it in parallel").stages == (Stage((), parallel=True),)
+
+
+def test_a_job_in_words_is_that_job() -> None:
+    jobs: tuple[Job, ...] = (
+        Write("a.txt", "one"),
+        Edit("a.txt", "one", "two"),
+        Run("ls >> b.txt"),
+        Read("a.txt"),
+        Use("lookup", {"q": "a"}),
+    )
+    assert parse(", then ".join(map(worded, jobs))).jobs == jobs
 
 
 @given(st.text(max_size=300))

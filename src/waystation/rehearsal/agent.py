@@ -13,20 +13,29 @@ import msgspec
 from waystation.rehearsal.answer import Answer, Call, Finish, Said, Text, Thinking
 from waystation.rehearsal.ask import Ask, Tool
 from waystation.rehearsal.declared import call_for, plainest
-from waystation.rehearsal.jobs import Edit, Job, Read, Run, Stage, Use, Wish, Write, parse
+from waystation.rehearsal.jobs import Edit, Job, Read, Run, Stage, Use, Wish, Write, parse, worded
 from waystation.rehearsal.words import working_directory
 
 LABEL = "[rehearsal]"
 
 _TITLE = re.compile(r"\b(title|topic|summar(?:y|ize|ise))\b", re.IGNORECASE)
 _SESSION = re.compile(r"<session>\s*(.*?)\s*</session>", re.DOTALL)
+_SUMMARISES = re.compile(
+    r"\bsummary (?:of|from) the (?:[\w ]{0,40} )?conversation\b|\bcompaction\b|\bhandoff summary\b"
+    r"|\bRespond with TEXT ONLY\. Do NOT call any tools",  # Claude Code, whose other words stand between tags
+    re.IGNORECASE,
+)
+"""How tools ask for what a conversation goes on from when it has become too long."""
+_STILL = f"{LABEL} Still to do: "
 _DIRECTIVE = re.compile(r"\[\[rehearse:.*?\]\]", re.DOTALL)
 
 
 def answer(ask: Ask) -> Answer:
     """What the model says to this request. A pure function of the request."""
-    words = _DIRECTIVE.sub("", ask.prompt).strip()
+    words = _wanted(ask.prompt)
     wish = parse(words)
+    if ask.earlier[0] and _SUMMARISES.search(words):
+        return Answer((Text(summary(*ask.earlier)),))
     if ask.schema is not None and not ask.tools:
         return Answer((*_thoughts(ask, wish), Text(_json(ask, _session(ask) or words))))
     if is_aside(ask):
@@ -52,6 +61,22 @@ def _session(ask: Ask) -> str:
     """Claude Code hands over what is to get a title in an element of its own."""
     found = _SESSION.search(ask.context)
     return found[1] if found else ""
+
+
+def _wanted(prompt: str) -> str:
+    """The words to act on: what is left of them, where a summary of ours says so."""
+    _, said, rest = prompt.rpartition(_STILL)
+    return _DIRECTIVE.sub("", rest.partition("\n")[0] if said else prompt).strip()
+
+
+def summary(prompt: str, rounds: int) -> str:
+    """What a conversation can go on from: the jobs of these words that are left after so many rounds."""
+    rest = _batches(parse(_wanted(prompt)))[rounds:]
+    if not rest:
+        return f"{LABEL} All is done."
+    return _STILL + ", then ".join(
+        " and ".join(map(worded, batch)) + (" in parallel" if len(batch) > 1 else "") for batch in rest
+    )
 
 
 def title(words: str) -> str:

@@ -54,6 +54,8 @@ class Ask(msgspec.Struct):
     """How many times the model has called tools since the user's last words."""
     results: tuple[Result, ...] = ()
     """Results of the last of those rounds."""
+    earlier: tuple[str, int] = ("", 0)
+    """The user's words before their last ones, and how many times the model has called tools for those."""
     parts: tuple[Part, ...] = ()
     """The rendered prompt, in the order that the provider caches it."""
     max_output: int | None = None

@@ -154,6 +154,21 @@ def _staged(jobs: list[tuple[int, Job]], bounds: list[int], parallel: list[int])
     return tuple(stages)
 
 
+def worded(job: Job) -> str:
+    """Words that `parse` reads as this job."""
+    match job:
+        case Write(path, content):
+            return f"create {path} containing {content}"
+        case Edit(path, old, new):
+            return f"replace {old} with {new} in {path}"
+        case Run(command):
+            return f"run {command}"
+        case Read(path):
+            return f"read {path}"
+        case Use(name, given):
+            return f"call {name} with {msgspec.json.encode(given or {}).decode()}"
+
+
 def _before_next_job(text: str) -> str:
     return _NEXT_JOB.split(text, maxsplit=1)[0].rstrip(" ")
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import groupby
 from typing import Any
 
 import msgspec
 
 from waystation.model import Wire
 from waystation.rehearsal.ask import Ask, Json, Part, Rejection, Result, Tool
+from waystation.rehearsal.reading.exchanges import Turn, last_exchanges
 from waystation.rehearsal.words import own_words
 
 
@@ -28,7 +31,7 @@ def read(body: Json) -> Ask:
         )
     turns = [m for m in messages if isinstance(m, dict)]
     _check_tool_turns(turns)
-    prompt, rounds, results = _last_words(turns)
+    last, before = last_exchanges(_user_turns(turns))
     form = body.get("response_format") or {}
     effort = body.get("reasoning_effort")
     limit = body.get("max_completion_tokens")
@@ -39,10 +42,11 @@ def read(body: Json) -> Ask:
         stream=body.get("stream") is True,
         system="\n".join(t for m in turns if m.get("role") in ("system", "developer") for t in texts(m)),
         context="\n".join(t for m in turns if m.get("role") == "user" for t in texts(m)),
-        prompt=prompt,
+        prompt=last.words,
         tools=tuple(_tools(body.get("tools") or [])),
-        rounds=rounds,
-        results=results,
+        rounds=last.rounds,
+        results=last.results,
+        earlier=(before.words, before.rounds),
         parts=tuple(_parts(body, turns)),
         max_output=limit if limit is not None else body.get("max_tokens"),
         stop=_stop(body.get("stop")),
@@ -123,20 +127,13 @@ def _check_tool_turns(turns: list[Json]) -> None:
         waiting = [str(c.get("id")) for c in message.get("tool_calls") or () if isinstance(c, dict)]
 
 
-def _last_words(turns: list[Json]) -> tuple[str, int, tuple[Result, ...]]:
-    rounds = 0
-    results: list[Result] = []
-    for message in reversed(turns):
-        role = message.get("role")
-        if role == "tool" and rounds == 0:
-            results.append(Result("\n".join(texts(message))))
-        elif role == "assistant" and message.get("tool_calls"):
-            rounds += 1
-        elif role == "user":
-            words = own_words(texts(message))
-            if words:
-                return words, rounds, tuple(reversed(results))
-    return "", rounds, tuple(reversed(results))
+def _user_turns(turns: list[Json]) -> Iterator[Turn]:
+    """Parallel calls come back one a message, which together are one round."""
+    for is_tools, messages in groupby(turns, key=lambda message: message.get("role") == "tool"):
+        if is_tools:
+            yield Turn(tuple(Result("\n".join(texts(message))) for message in messages))
+        else:
+            yield from (Turn(words=own_words(texts(m))) for m in messages if m.get("role") == "user")
 
 
 def _parts(body: Json, turns: list[Json]) -> list[Part]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
 from waystation.model import Wire
 from waystation.rehearsal.ask import Ask, Json, Part, Rejection, Result, Tool
+from waystation.rehearsal.reading.exchanges import Turn, last_exchanges
 from waystation.rehearsal.reading.messages import IMAGE_TOKENS
 from waystation.rehearsal.signature import is_signed
 from waystation.rehearsal.words import own_words
@@ -53,7 +55,7 @@ def read(body: Json, model: str, *, stream: bool) -> Ask:
     if any(beta not in _BETAS for beta in more.get("anthropic_beta") or ()):
         raise _invalid("The model returned the following errors: invalid beta flag")
     thinking = more.get("thinking") or {}
-    prompt, rounds, results = _last_words(turns)
+    last, before = last_exchanges(_user_turns(turns))
     system = [b for b in body.get("system") or () if isinstance(b, dict)]
     return Ask(
         Wire.CONVERSE,
@@ -62,13 +64,14 @@ def read(body: Json, model: str, *, stream: bool) -> Ask:
         stream=stream,
         system="\n".join(b.get("text", "") for b in system),
         context="\n".join(t for role, blocks in turns if role == "user" for t in _texts(blocks)),
-        prompt=prompt,
+        prompt=last.words,
         tools=tuple(
             Tool(t["name"], (t.get("inputSchema") or {}).get("json") or {}, str(t.get("description", "")))
             for t in tools
         ),
-        rounds=rounds,
-        results=results,
+        rounds=last.rounds,
+        results=last.results,
+        earlier=(before.words, before.rounds),
         parts=tuple(_parts(config.get("tools") or (), system, turns)),
         max_output=inference.get("maxTokens"),
         stop=tuple(inference.get("stopSequences") or ()),
@@ -210,28 +213,15 @@ def _check_pairing(i: int, turns: list[tuple[Any, list[Json]]]) -> None:
             raise _invalid(f"The toolResult blocks at messages.{i}.content contain unexpected Ids.")
 
 
-def _last_words(turns: list[tuple[Any, list[Json]]]) -> tuple[str, int, tuple[Result, ...]]:
-    rounds = 0
-    results: tuple[Result, ...] = ()
-    for role, blocks in reversed(turns):
-        if role != "user":
-            continue
-        words = own_words(_texts(blocks))
-        returned = tuple(
-            Result(
-                "\n".join(_texts(_blocks(b["toolResult"].get("content")))),
-                b["toolResult"].get("status") == "error",
-            )
-            for b in blocks
-            if "toolResult" in b
-        )
-        if returned:
-            rounds += 1
-            if rounds == 1:
-                results = returned
-        elif words:
-            return words, rounds, results
-    return "", rounds, results
+def _user_turns(turns: list[tuple[Any, list[Json]]]) -> Iterator[Turn]:
+    for role, blocks in turns:
+        if role == "user":
+            results = [b["toolResult"] for b in blocks if "toolResult" in b]
+            yield Turn(tuple(map(_result, results)), own_words(_texts(blocks)))
+
+
+def _result(result: Json) -> Result:
+    return Result("\n".join(_texts(_blocks(result.get("content")))), result.get("status") == "error")
 
 
 def _parts(tools: Any, system: list[Json], turns: list[tuple[Any, list[Json]]]) -> list[Part]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
 from waystation.model import Wire
 from waystation.rehearsal.ask import Ask, Json, Part, Rejection, Result, Tool
+from waystation.rehearsal.reading.exchanges import Turn, last_exchanges
 from waystation.rehearsal.signature import is_ours, seals_calls
 from waystation.rehearsal.words import own_words
 
@@ -39,7 +41,7 @@ def read(body: Json, model: str, *, stream: bool) -> Ask:
     tools = _tools(_list(body.get("tools")))
     _check_calls(turns)
     _check_seals(turns, model)
-    prompt, rounds, results = _last_words(turns)
+    last, before = last_exchanges(_user_turns(turns))
     wants_json = _field(config, "responseMimeType") == "application/json"
     schema = _field(config, "responseJsonSchema") or _field(config, "responseSchema")
     return Ask(
@@ -49,10 +51,11 @@ def read(body: Json, model: str, *, stream: bool) -> Ask:
         stream=stream,
         system="\n".join(_texts(_list(system.get("parts")))),
         context="\n".join(t for role, parts in turns if role == "user" for t in _texts(parts)),
-        prompt=prompt,
+        prompt=last.words,
         tools=tuple(tools),
-        rounds=rounds,
-        results=results,
+        rounds=last.rounds,
+        results=last.results,
+        earlier=(before.words, before.rounds),
         parts=tuple(_parts(body, system, turns)),
         max_output=_field(config, "maxOutputTokens"),
         stop=tuple(_field(config, "stopSequences") or ()),
@@ -155,22 +158,11 @@ def _check_seals(turns: list[tuple[str, list[Json]]], model: str) -> None:
             )
 
 
-def _last_words(turns: list[tuple[str, list[Json]]]) -> tuple[str, int, tuple[Result, ...]]:
-    rounds = 0
-    results: tuple[Result, ...] = ()
-    for role, parts in reversed(turns):
-        if role == "model":
-            continue
-        returned = _returns(parts)
-        if returned:
-            rounds += 1
-            if rounds == 1:
-                results = tuple(_result(r.get("response")) for r in returned)
-            continue
-        words = own_words(_texts(parts))
-        if words:
-            return words, rounds, results
-    return "", rounds, results
+def _user_turns(turns: list[tuple[str, list[Json]]]) -> Iterator[Turn]:
+    for role, parts in turns:
+        if role != "model":
+            results = tuple(_result(r.get("response")) for r in _returns(parts))
+            yield Turn(results, own_words(_texts(parts)))
 
 
 def _result(response: Any) -> Result:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
 from waystation.model import Wire
 from waystation.rehearsal.ask import Ask, Json, Part, Rejection, Result, Tool
+from waystation.rehearsal.reading.exchanges import Turn, last_exchanges
 from waystation.rehearsal.signature import is_signed
 from waystation.rehearsal.words import own_words
 
@@ -31,7 +33,7 @@ def read(body: Json) -> Ask:
     _check_turns(turns)
     system = _blocks(body.get("system") or [])
     tools = tuple(_tools(body.get("tools") or []))
-    prompt, rounds, results = _last_words(turns)
+    last, before = last_exchanges(_user_turns(turns))
     thinking = body.get("thinking") or {}
     choice = body.get("tool_choice") or {}
     output = body.get("output_config") or {}
@@ -43,10 +45,11 @@ def read(body: Json) -> Ask:
         stream=body.get("stream") is True,
         system="\n".join(b.get("text", "") for b in system),
         context="\n".join(t for role, blocks in turns if role == "user" for t in _texts(blocks)),
-        prompt=prompt,
+        prompt=last.words,
         tools=tools,
-        rounds=rounds,
-        results=results,
+        rounds=last.rounds,
+        results=last.results,
+        earlier=(before.words, before.rounds),
         parts=tuple(_parts(body, system, turns)),
         max_output=body.get("max_tokens"),
         stop=tuple(body.get("stop_sequences") or ()),
@@ -160,25 +163,14 @@ def _check_pairing(i: int, turns: list[tuple[Any, list[Json]]]) -> None:
             seen.add(ident)
 
 
-def _last_words(turns: list[tuple[Any, list[Json]]]) -> tuple[str, int, tuple[Result, ...]]:
-    rounds = 0
-    results: tuple[Result, ...] = ()
-    for role, blocks in reversed(turns):
-        if role != "user":
-            continue
-        words = own_words(_texts(blocks))
-        returned = tuple(
-            Result(_result_text(b.get("content")), b.get("is_error") is True)
-            for b in blocks
-            if b.get("type") == "tool_result"
-        )
-        if returned:
-            rounds += 1
-            if rounds == 1:
-                results = returned
-        elif words:
-            return words, rounds, results
-    return "", rounds, results
+def _user_turns(turns: list[tuple[Any, list[Json]]]) -> Iterator[Turn]:
+    for role, blocks in turns:
+        if role == "user":
+            results = (b for b in blocks if b.get("type") == "tool_result")
+            yield Turn(
+                tuple(Result(_result_text(b.get("content")), b.get("is_error") is True) for b in results),
+                own_words(_texts(blocks)),
+            )
 
 
 def _result_text(content: Any) -> str:

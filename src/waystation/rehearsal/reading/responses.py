@@ -9,6 +9,7 @@ import msgspec
 from waystation.model import Wire
 from waystation.rehearsal.ask import Ask, Json, Part, Result, Tool
 from waystation.rehearsal.reading.chat import invalid, must_call
+from waystation.rehearsal.reading.exchanges import Turn, last_exchanges
 from waystation.rehearsal.signature import is_ours
 from waystation.rehearsal.words import own_words
 
@@ -26,7 +27,7 @@ def read(body: Json, earlier: list[Json] | None = None) -> Ask:
         raise invalid("Missing required parameter: 'input'.", "input", "missing_required_parameter")
     items = [*(earlier or []), *as_items(given)]
     _check(items)
-    prompt, rounds, results = _last_words(items)
+    last, before = last_exchanges(_user_turns(items))
     form = (body.get("text") or {}).get("format") or {}
     reasoning = body.get("reasoning") or {}
     system = [str(body.get("instructions") or "")]
@@ -38,10 +39,11 @@ def read(body: Json, earlier: list[Json] | None = None) -> Ask:
         stream=body.get("stream") is True,
         system="\n".join(system),
         context="\n".join(t for m in _messages(items, "user") for t in _texts(m)),
-        prompt=prompt,
+        prompt=last.words,
         tools=tuple(_tools(body.get("tools") or [])),
-        rounds=rounds,
-        results=results,
+        rounds=last.rounds,
+        results=last.results,
+        earlier=(before.words, before.rounds),
         parts=tuple(_parts(body, items)),
         max_output=body.get("max_output_tokens"),
         reasons=reasoning.get("effort") != "none" if reasoning else None,
@@ -113,26 +115,23 @@ def _check(items: list[Json]) -> None:
             )
 
 
-def _last_words(items: list[Json]) -> tuple[str, int, tuple[Result, ...]]:
+def _user_turns(items: list[Json]) -> list[Turn]:
     """A round is a run of outputs: parallel calls come back together."""
-    rounds = 0
-    results: list[Result] = []
+    turns: list[Turn] = []
     in_outputs = False
-    for item in reversed(items):
+    for item in items:
         kind = _kind(item)
         if kind in _OUTPUTS:
-            if not in_outputs:
-                rounds += 1
+            result = Result(_output_text(item.get("output")))
+            earlier = turns.pop().results if in_outputs else ()
+            turns.append(Turn((*earlier, result)))
             in_outputs = True
-            if rounds == 1:
-                results.append(Result(_output_text(item.get("output"))))
         elif kind in _CALLS:
             in_outputs = False
-        elif kind == "message" and item.get("role") == "user":
-            words = own_words(_texts(item))
-            if words:
-                return words, rounds, tuple(reversed(results))
-    return "", rounds, tuple(reversed(results))
+        elif kind == "message" and item.get("role") == "user" and (words := own_words(_texts(item))):
+            turns.append(Turn(words=words))
+            in_outputs = False
+    return turns
 
 
 def _output_text(output: Any) -> str:
