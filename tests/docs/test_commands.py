@@ -171,6 +171,7 @@ def reader(tmp_path: Path) -> Iterator[Reader]:
         yield Reader(tmp_path / "page", gateway)
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_the_commands_of_the_page_work(page: Path, reader: Reader) -> None:
     for line in _lines(page):

@@ -103,7 +103,7 @@ def test_by_the_link_and_everything_is_in_order(laptop: Laptop, gateway: Running
     found = json.loads(done.stdout)["checks"]
     assert {check["verdict"] for check in found if check["name"] != "tools"} == {"ok"}, found
     wires = [check for check in found if check["name"].startswith("wire")]
-    assert len(wires) == 4
+    assert len(wires) == 8, "one for each tool"
     assert all("events" in check["said"] for check in wires)
 
 
