@@ -4,7 +4,6 @@ Each is run by the Python of `.venv-frameworks`, which `./test` makes: some of t
 tests themselves use.
 """
 
-import dataclasses
 import os
 import shutil
 import subprocess
@@ -15,16 +14,13 @@ from pathlib import Path
 import pytest
 
 from tests.clients.laptop import STAY_HERE
-from tests.documents import ROOT
+from tests.frameworks.pages import blocks
+from tests.frameworks.running import PYTHON, Run, Warm, modules_of
 from tests.gateway import BIN, WAY, clean_environment
-from tests.stage import Row, Stage, staged
+from tests.stage import Stage, staged
 from waystation.identity import OPERATOR
 from waystation.rehearsal import RehearsalServer
 
-PYTHON = ROOT / ".venv-frameworks" / "bin" / "python"
-COUNTING = Path(__file__).with_name("counting_writes.py")
-LIMIT = 60
-"""Seconds that a program may take."""
 ACCOUNT = "night-clerk"
 """The service account that most programs have a token of."""
 DEVELOPER = "ada@example.com"
@@ -36,6 +32,7 @@ PROVIDERS = {"claude": "anth", "gpt": "oai", "gemini": "goog", "qwen3": "vllm"}
 def _policy(url: str) -> str:
     return f"""
 version: 1
+routing: {{backoff: 0.05}}
 providers:
   anth: {{kind: anthropic, base_url: "{url}/anthropic", credential: "env:PROVIDER_KEY"}}
   oai: {{kind: openai, base_url: "{url}/openai/v1", credential: "env:PROVIDER_KEY"}}
@@ -103,42 +100,33 @@ def provider(stage: Stage) -> RehearsalServer:
     return stage.provider
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
-class Run:
-    """What a program did."""
-
-    status: int
-    said: str
-    complained: str
-    folder: Path
-    writes: list[str]
-    """Each file that it opened for writing, as often as it did."""
-    rows: list[Row]
-    """The ledger's new rows, in order."""
-
-    def read(self, name: str) -> str | None:
-        path = self.folder / name
-        return path.read_text() if path.exists() else None
-
-    def __repr__(self) -> str:
-        rows = [(r["outcome"], r["http_status"], r["error"], r["requested_model"]) for r in self.rows]
-        return f"exit {self.status}, rows {rows}\n{self.said[-800:]}\n{self.complained[-1200:]}"
-
-
 Runner = Callable[..., Run]
 
 
-@pytest.fixture
-def run(stage: Stage, _account: Stage, _signed_in: Path, tmp_path: Path) -> Runner:
-    """`run(text, *words, asks_way=False, beside=())`: that program, in a folder and a home of its own, which has
-    copies of the files `beside` too."""
+@pytest.fixture(scope="session")
+def _warm() -> Iterator[dict[str, Warm]]:
+    """By framework, those that have been needed so far."""
+    started: dict[str, Warm] = {}
+    yield started
+    for process in started.values():
+        process.stop()
 
-    def start(text: str, *words: str, asks_way: bool = False, beside: Sequence[Path] = ()) -> Run:
+
+@pytest.fixture
+def run(stage: Stage, _account: Stage, _signed_in: Path, _warm: dict[str, Warm], tmp_path: Path) -> Runner:
+    """`run(framework, text, *words, asks_way=False, beside=())`: that program, in a folder and a home of its own,
+    which has copies of the files `beside` too."""
+
+    def start(
+        framework: str, text: str, *words: str, asks_way: bool = False, beside: Sequence[Path] = ()
+    ) -> Run:
         folder = tmp_path / f"agent-{time.monotonic_ns()}"
         folder.mkdir()
         for file in beside:
             shutil.copy(file, folder)
         (folder / "agent.py").write_text(text)
+        if framework not in _warm or not _warm[framework].runs:
+            _warm[framework] = Warm(modules_of([*blocks(framework), text]))
         before = {row["attempt_id"] for row in stage.rows()}
         environment = clean_environment(
             HOME=str(_signed_in if asks_way else folder),
@@ -148,20 +136,12 @@ def run(stage: Stage, _account: Stage, _signed_in: Path, tmp_path: Path) -> Runn
             **STAY_HERE,
             **({} if asks_way else {"WAYSTATION_TOKEN": _account.token}),
         )
-        done = subprocess.run(
-            [PYTHON, COUNTING, "agent.py", *words],
-            cwd=folder,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=LIMIT,
-        )
+        status = _warm[framework].run(folder, words, environment)
         stage.gateway.wait_until_idle()
         return Run(
-            done.returncode,
-            done.stdout,
-            done.stderr,
+            status,
+            (folder / "said").read_text(),
+            (folder / "complained").read_text(),
             folder,
             (folder / "writes").read_text().split(),
             [row for row in stage.rows() if row["attempt_id"] not in before],

@@ -27,6 +27,11 @@ SPOKEN = {
 """What each family's provider speaks, as the gateway of these tests knows it."""
 
 
+def blocks(page: str) -> list[str]:
+    """The page's Python."""
+    return fenced(PAGES / f"{page}.md", "python")
+
+
 def family(model: str) -> str:
     return model.partition("-")[0]
 
@@ -45,7 +50,7 @@ class Program(NamedTuple):
 
     def text(self, model: str) -> str:
         """The whole of agent.py, with another model's name in it, and nothing else changed."""
-        *ways, agent = fenced(PAGES / f"{self.page}.md", "python")
+        *ways, agent = blocks(self.page)
         mine = ways[[program for program in PROGRAMS if program.page == self.page].index(self)]
         text, places = re.subn(f'"{re.escape(NATIVE[self.wire])}"', f'"{model}"', mine)
         assert places == 1, mine

@@ -17,12 +17,12 @@ PROGRAMS = Path(__file__).with_name("programs")
 JOURNEYS = [
     ("langgraph", "anthropic.messages"),
     ("langgraph", "openai.responses"),
-    ("openai_agents", "openai.responses"),
-    ("claude_agent_sdk", "anthropic.messages"),
-    ("google_adk", "gemini.generate"),
-    ("pydantic_ai", "anthropic.messages"),
-    ("pydantic_ai", "openai.responses"),
-    ("pydantic_ai", "gemini.generate"),
+    ("openai-agents", "openai.responses"),
+    ("claude-agent-sdk", "anthropic.messages"),
+    ("google-adk", "gemini.generate"),
+    ("pydantic-ai", "anthropic.messages"),
+    ("pydantic-ai", "openai.responses"),
+    ("pydantic-ai", "gemini.generate"),
 ]
 MODELS = ["claude-sonnet-4-5", "gpt-5.4", "gemini-2.5-pro"]
 SEALS = {"claude": "signature", "gpt": "encrypted_content", "gemini": "thoughtSignature"}
@@ -62,12 +62,11 @@ def test_two_turns_with_thoughts_and_a_typed_tool(
     framework: str, wire: str, model: str, provider: RehearsalServer, run: Runner
 ) -> None:
     steps = 4
-    if framework == "claude_agent_sdk":
+    if framework == "claude-agent-sdk":
         steps = 5
         provider.play(*CLAUDE_CODES_WAYS)
-    done = run(
-        (PROGRAMS / f"{framework}_journey.py").read_text(), model, wire, beside=[PROGRAMS / "words.py"]
-    )
+    program = (PROGRAMS / f"{framework.replace('-', '_')}_journey.py").read_text()
+    done = run(framework, program, model, wire, beside=[PROGRAMS / "words.py"])
     assert done.status == 0, done
     told = json.loads(done.said.splitlines()[-1])
     assert told["booked"] == [["Bergen", "Tórshavn"]] * 2, "each call ran once, with what the model gave"

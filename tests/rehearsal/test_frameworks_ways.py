@@ -10,6 +10,7 @@ from waystation.model import Wire
 from waystation.rehearsal.ask import Tool
 from waystation.rehearsal.declared import call_for, plainest
 from waystation.rehearsal.jobs import Write
+from waystation.rehearsal.words import own_words
 
 
 @pytest.mark.parametrize("seal", ["", "skip_thought_signature_validator"])
@@ -34,6 +35,11 @@ def test_a_tool_of_an_mcp_server_is_known_by_its_own_name() -> None:
         call = call_for(Write("hello.txt", "hi"), (Tool(name, schema),), None)
         assert call is not None, name
         assert (call.name, call.input) == (name, {"path": "hello.txt", "content": "hi"})
+
+
+def test_claude_codes_word_about_a_tool_that_was_looked_up_is_not_the_users() -> None:
+    assert own_words(["Tool loaded."]) == ""
+    assert own_words(["create a.txt containing hi", "Tool loaded."]) == "create a.txt containing hi"
 
 
 def test_types_of_geminis_own_schemas_are_known() -> None:

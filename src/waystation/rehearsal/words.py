@@ -8,8 +8,11 @@ from collections.abc import Iterable
 _WRAPPED = re.compile(r"<([A-Za-z][\w.-]*)(?:\s[^<>]*)?>.*?</\1\s*>", re.DOTALL)
 """`<system-reminder>…</system-reminder>`, `<environment_context>…` and the like: context, not words."""
 
-_SET_UP = re.compile(r"^This is the [\w .-]{1,40}\. We are setting up the context", re.IGNORECASE)
-"""How Gemini CLI's family opens the message that describes the workspace."""
+_SET_UP = re.compile(
+    r"^This is the [\w .-]{1,40}\. We are setting up the context|^Tool loaded\.$", re.IGNORECASE
+)
+"""How Gemini CLI's family opens the message that describes the workspace; and what Claude Code says beside the result
+of its search for tools."""
 
 _DIRECTORY = re.compile(
     r"<(?:cwd|working_directory)>\s*(?P<tag>[^<\n]+?)\s*</"

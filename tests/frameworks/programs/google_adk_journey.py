@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from words import TOKEN, TURNS, URL, tell
 
 model = Gemini(model=sys.argv[1], base_url=URL + "/gemini", client_kwargs={"api_key": TOKEN})
-thinking = ThinkingConfig(include_thoughts=True, thinking_budget=2000)
+thinking = ThinkingConfig(include_thoughts=True)
 
 
 class Place(BaseModel):
