@@ -90,7 +90,12 @@ class Place:
         value = self.values.get(field)
         try:
             found = None if isinstance(value, bool | None) else Decimal(value)
-        except (InvalidOperation, TypeError, ValueError):
+        except (
+            InvalidOperation,
+            TypeError,
+            ValueError,
+            OverflowError,
+        ):  # Decimal takes lists
             found = None
         if found is None or not found.is_finite() or abs(found) > _MOST:
             raise self.bad(field, "expected an amount")
