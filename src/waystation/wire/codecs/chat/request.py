@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import msgspec
-
 from waystation.model import Wire
 from waystation.wire.bad_body import BadBody
 from waystation.wire.canonical import (
@@ -17,10 +15,10 @@ from waystation.wire.canonical import (
     Tool,
     ToolChoice,
 )
+from waystation.wire.codecs.body import conversation_in
 from waystation.wire.codecs.chat.content import Json, cache_mark
 from waystation.wire.codecs.chat.fields import array, boolean, integer, number, object_in, string, wrong
 from waystation.wire.codecs.chat.messages import read_messages
-from waystation.wire.request import NOT_AN_OBJECT, TOO_DEEP
 
 _READ_HERE = frozenset(
     {
@@ -75,18 +73,7 @@ _CHOICES: dict[str, ToolChoice] = {
 
 def read_request(body: bytes, *, model: str, stream: bool) -> Conversation:
     """See the door."""
-    try:
-        raw = msgspec.json.decode(body)
-    except RecursionError:
-        raise BadBody(TOO_DEEP) from None
-    except ValueError:  # msgspec's errors are ValueErrors, and so is one of encoding
-        raise BadBody("The request body is not valid JSON.") from None
-    if not isinstance(raw, dict):
-        raise BadBody(NOT_AN_OBJECT)
-    try:
-        return _read(raw, model, stream)
-    except RecursionError:
-        raise BadBody(TOO_DEEP) from None
+    return conversation_in(body, lambda raw: _read(raw, model, stream))
 
 
 def _read(raw: Json, model: str, stream: bool) -> Conversation:

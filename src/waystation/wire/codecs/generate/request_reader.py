@@ -5,8 +5,6 @@ Shapes from the `google-genai` SDK's types and https://ai.google.dev/api/generat
 
 from typing import Any
 
-import msgspec
-
 from waystation.model import Wire
 from waystation.wire.bad_body import BadBody
 from waystation.wire.canonical import (
@@ -17,6 +15,7 @@ from waystation.wire.canonical import (
     Tool,
     ToolChoice,
 )
+from waystation.wire.codecs.body import conversation_in
 from waystation.wire.codecs.generate.contents import ContentsReader
 from waystation.wire.codecs.generate.parts import Json, camel, pop
 from waystation.wire.codecs.generate.schema import json_schema
@@ -27,7 +26,10 @@ _JSON = "application/json"
 
 def read_request(body: bytes, *, model: str, stream: bool) -> Conversation:
     """See `Codec.read_request`."""
-    fields = _object(body)
+    return conversation_in(body, lambda fields: _read(fields, model, stream))
+
+
+def _read(fields: Json, model: str, stream: bool) -> Conversation:
     inner = fields.get("generateContentRequest", fields.get("generate_content_request"))
     if isinstance(inner, dict):  # countTokens
         fields = inner
@@ -75,18 +77,6 @@ def read_request(body: bytes, *, model: str, stream: bool) -> Conversation:
         (f"generationConfig.{camel(name)}", value) for name, value in config.rest.items() if value is not None
     )
     return conversation
-
-
-def _object(body: bytes) -> Json:
-    try:
-        fields = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        raise BadBody("The request body is not valid JSON.") from None
-    except RecursionError:
-        raise BadBody("The request body is nested too deeply.") from None
-    if not isinstance(fields, dict):
-        raise BadBody("The request body must be a JSON object.")
-    return fields
 
 
 class _Config:

@@ -8,6 +8,7 @@ import msgspec
 from waystation.model import Wire
 from waystation.wire.bad_body import BadBody
 from waystation.wire.canonical import Conversation, OutputFormat, Part, Role, Text, Turn
+from waystation.wire.codecs.body import conversation_in
 from waystation.wire.codecs.door import Notes, Target
 from waystation.wire.codecs.messages.blocks import BlockReader
 from waystation.wire.codecs.messages.schema import guaranteed
@@ -21,8 +22,8 @@ from waystation.wire.codecs.messages.tools import (
 )
 from waystation.wire.codecs.messages.turns import TurnWriter
 from waystation.wire.codecs.seal import unwrap
+from waystation.wire.request import TOO_DEEP
 
-TOO_DEEP = "The request body is nested too deeply."
 DEFAULT_MAX_TOKENS = 32_000
 """The API wants a limit. This is what Claude Code sets for models of which it knows nothing more."""
 
@@ -63,18 +64,7 @@ def read_request(body: bytes, *, model: str, stream: bool) -> Conversation:
     `output_config`, `thinking` and `metadata` that are not (`output_config.task_budget`); and, with `[]` in their
     names, fields of blocks that are lost (`messages[].tool_use.caller`).
     """
-    try:
-        value = msgspec.json.decode(body)
-    except RecursionError:
-        raise BadBody(TOO_DEEP) from None
-    except ValueError:
-        raise BadBody("The request body is not valid JSON.") from None
-    if not isinstance(value, dict):
-        raise BadBody("The request body must be a JSON object.")
-    try:
-        return _read(value, model, stream)
-    except RecursionError:
-        raise BadBody(TOO_DEEP) from None
+    return conversation_in(body, lambda value: _read(value, model, stream))
 
 
 def _read(body: dict[str, Any], model: str, stream: bool) -> Conversation:

@@ -2,8 +2,6 @@
 
 from typing import Any, Literal
 
-import msgspec
-
 from waystation.wire.bad_body import BadBody
 from waystation.wire.canonical import (
     Conversation,
@@ -15,10 +13,10 @@ from waystation.wire.canonical import (
     Thinking,
     Tool,
 )
+from waystation.wire.codecs.body import conversation_in
 from waystation.wire.codecs.responses.fields import Json, string
 from waystation.wire.codecs.responses.items import KEPT_ELSEWHERE, read_input
 from waystation.wire.codecs.responses.tools import read_choice, read_tools
-from waystation.wire.request import NOT_AN_OBJECT, TOO_DEEP
 
 SEALED_REASONING = "reasoning.encrypted_content"
 """The `include` that asks for seals; in a translated answer they are always there."""
@@ -71,18 +69,7 @@ _EFFORTS = {effort.value: effort for effort in Effort}
 def read_request(body: bytes, *, model: str, stream: bool) -> Conversation:
     """See the door. What is kept at a provider cannot be continued at another, so a request that does so is a
     BadBody, not an answer to half a conversation (E85)."""
-    try:
-        raw = msgspec.json.decode(body)
-    except RecursionError:
-        raise BadBody(TOO_DEEP) from None
-    except ValueError:  # msgspec's errors are ValueErrors, and so is one of encoding
-        raise BadBody("The request body is not valid JSON.") from None
-    if not isinstance(raw, dict):
-        raise BadBody(NOT_AN_OBJECT)
-    try:
-        return _read(raw, model, stream)
-    except RecursionError:
-        raise BadBody(TOO_DEEP) from None
+    return conversation_in(body, lambda raw: _read(raw, model, stream))
 
 
 def _read(raw: Json, model: str, stream: bool) -> Conversation:
