@@ -11,11 +11,11 @@ from typing import Annotated
 import msgspec
 import typer
 
-from waystation.cli.people import AsJson, Data, Database, open_control_state
+from waystation.cli.options import DEFAULT_DATA, Data, Database
+from waystation.cli.people import AsJson, open_control_state
 from waystation.store import AuditEvent
 
 app = typer.Typer(no_args_is_help=True, help="Verify and export the audit log.")
-_DATA = Path("~/.waystation")
 
 
 @app.command()
@@ -24,7 +24,7 @@ def verify(
         Path | None,
         typer.Option(help="An earlier export (JSON lines): its events must still be there, unchanged."),
     ] = None,
-    data: Data = _DATA,
+    data: Data = DEFAULT_DATA,
     database: Database = "",
     as_json: AsJson = False,
 ) -> None:
@@ -47,7 +47,7 @@ def export(
     output: Annotated[Path | None, typer.Option(help="File to write; standard output if absent.")] = None,
     since: Annotated[int, typer.Option(help="Only events after this number.")] = 0,
     form: Annotated[str, typer.Option("--format", help="jsonl or csv.")] = "jsonl",
-    data: Data = _DATA,
+    data: Data = DEFAULT_DATA,
     database: Database = "",
 ) -> None:
     """Write the events, oldest first, with their hashes. Keep the file elsewhere: `verify --against` it later."""

@@ -18,6 +18,7 @@ from waystation.billing.period import Month
 from waystation.billing.statement import By, Statement, draw_up
 from waystation.cli.bill_table import print_statement
 from waystation.cli.bill_text import statement_csv, statement_json
+from waystation.cli.options import DEFAULT_DATA, Data, Database, Lake
 from waystation.ledger.layout import journal_directories, lake_directory
 from waystation.policy import PolicyErrors
 from waystation.pricing import PriceBook
@@ -39,16 +40,7 @@ app = typer.Typer(
     add_completion=False,
     help="The month's bill (`waystation bill 2026-11`), its exports, and what providers say.",
 )
-Data = Annotated[Path, typer.Option(envvar="WAYSTATION_DATA", help="Where the gateway keeps everything.")]
-Lake = Annotated[
-    str, typer.Option(envvar="WAYSTATION_LAKE", help="The `requests` table, if not in the data folder.")
-]
-Database = Annotated[
-    str,
-    typer.Option(envvar="WAYSTATION_DATABASE", help="SQLAlchemy URL; SQLite in the data folder if absent."),
-]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, with integers.")]
-DEFAULT_DATA = Path("~/.waystation")
 _DEFAULT_BY = (By.COST_CENTER, By.PROVIDER, By.MODEL)
 
 

@@ -15,6 +15,7 @@ from typing import Annotated, Any, NoReturn
 import msgspec
 import typer
 
+from waystation.cli.options import DEFAULT_DATA, Data, Database
 from waystation.limits.words import owner as owner_words
 from waystation.limits.words import usd
 from waystation.policy.limit_rules import NANO
@@ -22,20 +23,14 @@ from waystation.policy.limit_rules import NANO
 app = typer.Typer(help="Who reached a limit lately, and who is near one now.")
 budget = typer.Typer(no_args_is_help=True, help="Raise a budget for a time.")
 
-Data = Annotated[Path, typer.Option(envvar="WAYSTATION_DATA", help="Where the gateway keeps everything.")]
-Database = Annotated[
-    str,
-    typer.Option(envvar="WAYSTATION_DATABASE", help="SQLAlchemy URL; SQLite in the data folder if absent."),
-]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-_DATA = Path("~/.waystation")
 _BAR = 20
 
 
 @app.command()
 def show_limits(
     since: Annotated[str, typer.Option(help="How far back: `30m`, `24h`, `7d`.")] = "7d",
-    data: Data = _DATA,
+    data: Data = DEFAULT_DATA,
     as_json: AsJson = False,
 ) -> None:
     """Show who is near a limit now, and who reached one lately."""
@@ -69,7 +64,7 @@ def raise_budget(
     ] = "",
     approver: Annotated[str, typer.Option(help="Who approves it; your name on this machine if absent.")] = "",
     reason: Annotated[str, typer.Option(help="Why.")] = "",
-    data: Data = _DATA,
+    data: Data = DEFAULT_DATA,
     database: Database = "",
     as_json: AsJson = False,
 ) -> None:
@@ -100,7 +95,7 @@ def raise_budget(
 @budget.command("list")
 def list_raises(
     every: Annotated[bool, typer.Option("--all", help="Those that are over, too.")] = False,
-    data: Data = _DATA,
+    data: Data = DEFAULT_DATA,
     database: Database = "",
     as_json: AsJson = False,
 ) -> None:
@@ -121,7 +116,7 @@ def list_raises(
 def withdraw_raise(
     raise_id: Annotated[str, typer.Argument(help="Its id, from `waystation budget list`.")],
     by: Annotated[str, typer.Option(help="Who takes it back; your name on this machine if absent.")] = "",
-    data: Data = _DATA,
+    data: Data = DEFAULT_DATA,
     database: Database = "",
     as_json: AsJson = False,
 ) -> None:

@@ -4,7 +4,6 @@ import datetime as dt
 import os
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
-from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
@@ -13,6 +12,7 @@ from rich.console import Console
 
 from waystation import policy
 from waystation.cli.models_table import Shown, ShownRoute, print_models
+from waystation.cli.options import DEFAULT_DATA, Data, Database
 from waystation.model import Principal, Route, Wire
 from waystation.policy import TOOLS, Catalogue, CatalogueLine, Plan, PolicyErrors, ProviderList
 from waystation.pricing import PriceBook, Rates
@@ -39,15 +39,8 @@ def models(
         str | None, typer.Option(help="Only what this coding tool can be set to: claude, codex, …")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    data: Annotated[
-        Path, typer.Option(envvar="WAYSTATION_DATA", help="Where the gateway keeps everything.")
-    ] = Path("~/.waystation"),
-    database: Annotated[
-        str,
-        typer.Option(
-            envvar="WAYSTATION_DATABASE", help="SQLAlchemy URL; SQLite in the data folder if absent."
-        ),
-    ] = "",
+    data: Data = DEFAULT_DATA,
+    database: Database = "",
 ) -> None:
     if tool is not None and tool not in TOOLS:
         raise typer.BadParameter(f"{tool!r} is none of {', '.join(TOOLS)}", param_hint="--tool")

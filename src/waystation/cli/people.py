@@ -14,6 +14,7 @@ import msgspec
 import typer
 
 from waystation import identity
+from waystation.cli.options import DEFAULT_DATA, Data, Database
 from waystation.identity import BASE_URL, OPERATOR, IdentityService, NotAllowed, NotFound, session_fields
 from waystation.model import PrincipalKind
 from waystation.store import NameTaken, Store, StoreError, User, open_store
@@ -22,20 +23,14 @@ sign_in_link = typer.Typer(help="Print a fresh one-time sign-in link.")
 users = typer.Typer(no_args_is_help=True, help="List, add and switch off people and service accounts.")
 sessions = typer.Typer(no_args_is_help=True, help="List and revoke sign-ins.")
 
-Data = Annotated[Path, typer.Option(envvar="WAYSTATION_DATA", help="Where the gateway keeps everything.")]
-Database = Annotated[
-    str,
-    typer.Option(envvar="WAYSTATION_DATABASE", help="SQLAlchemy URL; SQLite in the data folder if absent."),
-]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-_DATA = Path("~/.waystation")
 _USUAL = "http://127.0.0.1:8080"
 
 
 @sign_in_link.command()
 def make_sign_in_link(
     name: Annotated[str | None, typer.Argument(help="Whose; the owner's if absent.")] = None,
-    data: Data = _DATA,
+    data: Data = DEFAULT_DATA,
     database: Database = "",
     base_url: Annotated[
         str,
@@ -54,7 +49,7 @@ def make_sign_in_link(
 
 
 @users.command("list")
-def list_users(data: Data = _DATA, database: Database = "", as_json: AsJson = False) -> None:
+def list_users(data: Data = DEFAULT_DATA, database: Database = "", as_json: AsJson = False) -> None:
     """Show everybody."""
     with identity_service(data, database) as (service, _):
         found = service.users(by=OPERATOR)
@@ -82,7 +77,7 @@ def add_user(
     group: Annotated[list[str] | None, typer.Option(help="Repeatable.")] = None,
     cost_center: Annotated[str, typer.Option(help="Who pays.")] = "",
     service: Annotated[bool, typer.Option("--service", help="A service account, not a person.")] = False,
-    data: Data = _DATA,
+    data: Data = DEFAULT_DATA,
     database: Database = "",
     as_json: AsJson = False,
 ) -> None:
@@ -108,7 +103,7 @@ def add_user(
 @users.command("disable")
 def disable_user(
     name: Annotated[str, typer.Argument(help="Name or id.")],
-    data: Data = _DATA,
+    data: Data = DEFAULT_DATA,
     database: Database = "",
     as_json: AsJson = False,
 ) -> None:
@@ -124,7 +119,7 @@ def disable_user(
 @users.command("enable")
 def enable_user(
     name: Annotated[str, typer.Argument(help="Name or id.")],
-    data: Data = _DATA,
+    data: Data = DEFAULT_DATA,
     database: Database = "",
     as_json: AsJson = False,
 ) -> None:
@@ -141,7 +136,7 @@ def enable_user(
 def set_roles(
     name: Annotated[str, typer.Argument(help="Whose.")],
     role: Annotated[list[str], typer.Option(help="Repeatable: exactly these, from their next request on.")],
-    data: Data = _DATA,
+    data: Data = DEFAULT_DATA,
     database: Database = "",
     as_json: AsJson = False,
 ) -> None:
@@ -155,7 +150,7 @@ def set_roles(
 
 
 @sessions.command("list")
-def list_sessions(data: Data = _DATA, database: Database = "", as_json: AsJson = False) -> None:
+def list_sessions(data: Data = DEFAULT_DATA, database: Database = "", as_json: AsJson = False) -> None:
     """Show who is signed in where."""
     with identity_service(data, database) as (service, _):
         found = service.sessions(by=OPERATOR)
@@ -179,7 +174,7 @@ def list_sessions(data: Data = _DATA, database: Database = "", as_json: AsJson =
 @sessions.command("revoke")
 def revoke_session(
     session: Annotated[str, typer.Argument(help="Its id, from `waystation sessions list`.")],
-    data: Data = _DATA,
+    data: Data = DEFAULT_DATA,
     database: Database = "",
     as_json: AsJson = False,
 ) -> None:

@@ -18,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from waystation import policy
+from waystation.cli.options import DEFAULT_DATA, Data, Database
 from waystation.policy import Change, Plan, PolicyDocument, PolicyError, PolicyErrors
 from waystation.pricing import PriceBook
 from waystation.store import StoredPolicy, VersionConflict, open_store
@@ -29,14 +30,8 @@ app = typer.Typer(
 File = Annotated[
     Path, typer.Argument(help="The policy, YAML or JSON; `-` reads standard input.", show_default=False)
 ]
-Data = Annotated[Path, typer.Option(envvar="WAYSTATION_DATA", help="Where the gateway keeps everything.")]
-Database = Annotated[
-    str,
-    typer.Option(envvar="WAYSTATION_DATABASE", help="SQLAlchemy URL; SQLite in the data folder if absent."),
-]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Note = Annotated[str, typer.Option(help="Why; kept with the version.")]
-DEFAULT_DATA = Path("~/.waystation")
 
 
 class PolicyStore(Protocol):

@@ -1,23 +1,22 @@
 """`waystation scim …`: tokens for the company's directory, which keeps people and groups up to date."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from waystation.cli.people import AsJson, Data, Database, identity_service, print_json, print_table, when
+from waystation.cli.options import DEFAULT_DATA, Data, Database
+from waystation.cli.people import AsJson, identity_service, print_json, print_table, when
 from waystation.identity import OPERATOR
 
 app = typer.Typer(no_args_is_help=True, help="Let the company's directory in (SCIM 2.0).")
 token = typer.Typer(no_args_is_help=True, help="Tokens of provisioners.")
 app.add_typer(token, name="token")
-_DATA = Path("~/.waystation")
 
 
 @token.command("add")
 def add(
     label: Annotated[str, typer.Argument(help="What it is for, e.g. Okta.")],
-    data: Data = _DATA,
+    data: Data = DEFAULT_DATA,
     database: Database = "",
     as_json: AsJson = False,
 ) -> None:
@@ -35,7 +34,7 @@ def add(
 
 
 @token.command("list")
-def list_tokens(data: Data = _DATA, database: Database = "", as_json: AsJson = False) -> None:
+def list_tokens(data: Data = DEFAULT_DATA, database: Database = "", as_json: AsJson = False) -> None:
     """Show who may provision, and when they last did."""
     with identity_service(data, database) as (service, _):
         found = service.provisioners(by=OPERATOR)
@@ -58,7 +57,7 @@ def list_tokens(data: Data = _DATA, database: Database = "", as_json: AsJson = F
 @token.command("revoke")
 def revoke(
     provisioner: Annotated[str, typer.Argument(help="Its id, from `waystation scim token list`.")],
-    data: Data = _DATA,
+    data: Data = DEFAULT_DATA,
     database: Database = "",
 ) -> None:
     """Refuse a provisioner's token from now on. People and groups stay as they are."""

@@ -6,15 +6,14 @@ from typing import Annotated, Any
 
 import typer
 
+from waystation.cli.options import DEFAULT_DATA, Data, Database
+
 app = typer.Typer()
-_USUAL_DATA = "~/.waystation"
 
 
 @app.command()
 def serve(
-    data: Annotated[
-        Path, typer.Option(envvar="WAYSTATION_DATA", help="Where the gateway keeps everything.")
-    ] = Path(_USUAL_DATA),
+    data: Data = DEFAULT_DATA,
     host: Annotated[str, typer.Option(envvar="WAYSTATION_HOST", help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(envvar="WAYSTATION_PORT", help="Port; 0 takes any free one.")] = 8080,
     base_url: Annotated[
@@ -22,12 +21,7 @@ def serve(
         typer.Option(envvar="WAYSTATION_BASE_URL", help="URL by which tools and browsers reach the gateway."),
     ] = "",
     policy: Annotated[Path | None, typer.Option(help="Policy file to apply at start.")] = None,
-    database: Annotated[
-        str,
-        typer.Option(
-            envvar="WAYSTATION_DATABASE", help="SQLAlchemy URL; SQLite in the data folder if absent."
-        ),
-    ] = "",
+    database: Database = "",
     node: Annotated[
         str, typer.Option(envvar="WAYSTATION_NODE", help="Name of this node's journal.")
     ] = "node-1",
@@ -116,7 +110,7 @@ def _data_option(announcement: Any) -> str:
     import os
     import shlex
 
-    looked_at = os.environ.get("WAYSTATION_DATA", _USUAL_DATA)
+    looked_at = os.environ.get("WAYSTATION_DATA", DEFAULT_DATA)
     if Path(looked_at).expanduser() == Path(announcement.data):
         return ""
     return f" --data {shlex.quote(announcement.data)}"

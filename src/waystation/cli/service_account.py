@@ -8,13 +8,13 @@ from typing import Annotated
 import typer
 
 from waystation import identity
-from waystation.cli.people import AsJson, Data, Database, open_control_state, print_json, print_table
+from waystation.cli.options import DEFAULT_DATA, Data, Database
+from waystation.cli.people import AsJson, open_control_state, print_json, print_table
 from waystation.identity import BASE_URL, OPERATOR, Identity
 from waystation.model import PrincipalKind
 from waystation.store import Federation
 
 app = typer.Typer(no_args_is_help=True, help="Service accounts, and which CI may act as them.")
-_DATA = Path("~/.waystation")
 _USUAL = "http://127.0.0.1:8080"
 
 
@@ -31,7 +31,7 @@ def add(
     group: Annotated[list[str] | None, typer.Option(help="Repeatable.")] = None,
     role: Annotated[list[str] | None, typer.Option(help="Repeatable. Default: member.")] = None,
     cost_center: Annotated[str, typer.Option(help="Who pays.")] = "",
-    data: Data = _DATA,
+    data: Data = DEFAULT_DATA,
     database: Database = "",
 ) -> None:
     """Add a service account. It has no secret: let CI in by `trust`, or mint a token with `waystation token mint`."""
@@ -60,7 +60,7 @@ def trust(
     private_network: Annotated[
         bool, typer.Option("--private-network", help="The issuer may be on the company's own network.")
     ] = False,
-    data: Data = _DATA,
+    data: Data = DEFAULT_DATA,
     database: Database = "",
     as_json: AsJson = False,
 ) -> None:
@@ -84,7 +84,7 @@ def trust(
 @app.command("untrust")
 def untrust(
     rule: Annotated[str, typer.Argument(help="Its id, from `waystation service-account list`.")],
-    data: Data = _DATA,
+    data: Data = DEFAULT_DATA,
     database: Database = "",
 ) -> None:
     """Exchange no further tokens by this rule."""
@@ -96,7 +96,7 @@ def untrust(
 
 
 @app.command("list")
-def list_accounts(data: Data = _DATA, database: Database = "", as_json: AsJson = False) -> None:
+def list_accounts(data: Data = DEFAULT_DATA, database: Database = "", as_json: AsJson = False) -> None:
     """Show service accounts and whom they trust."""
     with _identity(data, database) as home:
         found = home.machines.accounts(by=OPERATOR)

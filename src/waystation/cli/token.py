@@ -6,12 +6,12 @@ hour at most and cannot be renewed: whatever uses it asks for another one.
 
 import datetime
 import re
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from waystation import identity
+from waystation.cli.options import DEFAULT_DATA, Data, Database
 from waystation.identity import BASE_URL, OPERATOR, NotAllowed
 from waystation.model import PrincipalKind
 from waystation.store import NameTaken, SealError, open_store
@@ -31,15 +31,8 @@ def token() -> None:
 def mint(
     user: Annotated[str, typer.Option(help="Name of the service account; added if there is none.")],
     ttl: Annotated[str, typer.Option(help="How long it is good for: 15m, 1h (the most).")] = "30m",
-    data: Annotated[
-        Path, typer.Option(envvar="WAYSTATION_DATA", help="Where the gateway keeps everything.")
-    ] = Path("~/.waystation"),
-    database: Annotated[
-        str,
-        typer.Option(
-            envvar="WAYSTATION_DATABASE", help="SQLAlchemy URL; SQLite in the data folder if absent."
-        ),
-    ] = "",
+    data: Data = DEFAULT_DATA,
+    database: Database = "",
     base_url: Annotated[
         str,
         typer.Option(envvar="WAYSTATION_BASE_URL", help="Address of the gateway, if not as last started."),

@@ -14,6 +14,7 @@ import typer
 from deltalake.exceptions import DeltaError
 from rich.console import Console
 
+from waystation.cli.options import DEFAULT_DATA, Data, Lake
 from waystation.cli.usage_table import print_table, printable
 from waystation.ledger.layout import journal_directories, lake_directory
 from waystation.ledger.queries import open_usage
@@ -58,12 +59,8 @@ def usage(
     model: Annotated[list[str] | None, typer.Option(help="Only this model; repeatable.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with integers.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, without a total.")] = False,
-    data: Annotated[
-        Path, typer.Option(envvar="WAYSTATION_DATA", help="Where the gateway keeps everything.")
-    ] = Path("~/.waystation"),
-    lake: Annotated[
-        str, typer.Option(envvar="WAYSTATION_LAKE", help="The `requests` table, if not in the data folder.")
-    ] = "",
+    data: Data = DEFAULT_DATA,
+    lake: Lake = "",
 ) -> None:
     wanted = _format(as_json, as_csv)
     dimensions = tuple(dict.fromkeys(by or _DEFAULT_BY))
