@@ -19,6 +19,7 @@ from deltalake.exceptions import CommitFailedError
 from tests.ledger.nursery import nursery
 from tests.ledger.records import START_US, attempt, begin, segments
 from waystation.ledger import Journal, drain, durable, lake, queries, tail
+from waystation.ledger.delta import open_table
 from waystation.ledger.drain import JournalBehindLake, LakeWriter
 from waystation.ledger.queries import open_usage
 from waystation.ledger.segments import read_identity, segment_path
@@ -131,7 +132,7 @@ def test_a_prune_between_the_two_reads_is_noticed(ledger: Ledger, monkeypatch: p
     ledger.settle(20)
     ledger.writer().drain()
     ledger.settle(20)
-    real = queries._open_table
+    real = open_table
     raced: list[bool] = []
 
     def open_then_drain(uri: str) -> DeltaTable | None:
@@ -141,7 +142,7 @@ def test_a_prune_between_the_two_reads_is_noticed(ledger: Ledger, monkeypatch: p
             ledger.writer().drain()
         return table
 
-    monkeypatch.setattr(queries, "_open_table", open_then_drain)
+    monkeypatch.setattr(queries, "open_table", open_then_drain)
     assert ledger.seen() == ledger.all_ids
     ledger.journal.close()
 

@@ -14,6 +14,7 @@ import msgspec
 from waystation.app.plan import PlanKeeper, PlanState
 from waystation.app.settings import Settings
 from waystation.ledger.event_log import EventLog
+from waystation.ledger.spending import Spent
 from waystation.limits import BudgetAccount, Limiter, LimitEvent, Raise, RateAccount, Who
 from waystation.limits.periods import bounds
 from waystation.limits.shared import Shared, connect
@@ -33,21 +34,6 @@ _RECENT = 500
 _LEDGER_SECONDS = 60.0
 """How long a start waits for the ledger to say what was spent."""
 STATE_FILE = "limits.json"
-
-
-class _Spent(msgspec.Struct):
-    """A line of `waystation.ledger.spent`."""
-
-    principal_id: str
-    principal_name: str
-    groups: list[str]
-    cost_center: str
-    tool: str
-    requested_model: str
-    decision: str
-    day: int
-    week: int
-    month: int
 
 
 class LimitsKeeper:
@@ -169,7 +155,7 @@ class LimitsKeeper:
     def _known(self, out: bytes, services: set[str]) -> Iterator[tuple[Who, str, str, dict[str, int]]]:
         plan = self._keeper.plan
         for line in out.splitlines():
-            row = msgspec.json.decode(line, type=_Spent)
+            row = msgspec.json.decode(line, type=Spent)
             who = Who(
                 row.principal_id,
                 row.principal_name,

@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
-from deltalake.exceptions import TableNotFoundError
 
+from waystation.ledger.delta import open_table
 from waystation.ledger.event_log import files, folders, mark_taken, number
 
 TABLE = "limit_events"
@@ -48,7 +48,7 @@ def drain(folder: Path, lake: str, node: str) -> int:
     closed = files(folder)[:-1]
     if not closed:
         return 0
-    table = _open(lake)
+    table = open_table(lake)
     app_id = f"{TABLE}/{node}"
     position = (table.transaction_version(app_id) if table is not None else None) or 0
     moved = 0
@@ -76,7 +76,7 @@ def drain(folder: Path, lake: str, node: str) -> int:
 def read(data: Path, lake: str) -> list[dict[str, Any]]:
     """All events, oldest first: the lake's, and those still in files."""
     found: list[dict[str, Any]] = []
-    table = _open(lake)
+    table = open_table(lake)
     if table is not None:
         found += table.to_pyarrow_table().to_pylist()
     for folder in folders(data):
@@ -107,12 +107,3 @@ def _rows(path: Path) -> list[dict[str, Any]]:
 
 def _moment(us: int) -> datetime.datetime:
     return datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC) + datetime.timedelta(microseconds=us)
-
-
-def _open(lake: str) -> DeltaTable | None:
-    if "://" not in lake and not (Path(lake) / "_delta_log").is_dir():
-        return None
-    try:
-        return DeltaTable(lake)
-    except TableNotFoundError:
-        return None

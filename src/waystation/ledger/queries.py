@@ -7,9 +7,9 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 from deltalake import DeltaTable
-from deltalake.exceptions import TableNotFoundError
 
 from waystation.ledger.columns import to_table
+from waystation.ledger.delta import open_table
 from waystation.ledger.schema import SCHEMA, TABLE
 from waystation.ledger.segments import read_identity
 from waystation.ledger.tail import Tail
@@ -71,7 +71,7 @@ def open_usage(journals: Sequence[Path], lake: str | Path) -> UsageView:
 
 
 def _snapshot(journals: Sequence[Path], lake: str, *, strict: bool) -> UsageView:
-    table = _open_table(lake)  # before the journals: what they lose later, a newer snapshot has
+    table = open_table(lake)  # before the journals: what they lose later, a newer snapshot has
     tails: list[pa.Table] = [SCHEMA.empty_table()]
     missing: dict[Path, list[tuple[int, int]]] = {}
     for directory in journals:
@@ -89,12 +89,3 @@ def _snapshot(journals: Sequence[Path], lake: str, *, strict: bool) -> UsageView
             tails.append(to_table(batch.payloads, batch.seqs, identity.node))
             more = batch.more
     return UsageView(table, pa.concat_tables(tails), missing)
-
-
-def _open_table(lake: str) -> DeltaTable | None:
-    if "://" not in lake and not (Path(lake) / "_delta_log").is_dir():
-        return None
-    try:
-        return DeltaTable(lake)
-    except TableNotFoundError:
-        return None

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Transaction, write_deltalake
-from deltalake.exceptions import CommitFailedError, TableNotFoundError
+from deltalake.exceptions import CommitFailedError
 
+from waystation.ledger.delta import open_table
 from waystation.ledger.durable import set_aside_torn, sync_commits
 from waystation.ledger.schema import GROUPS_TYPE, RERATES, TIMESTAMP, Column, table_of
 
@@ -52,12 +53,7 @@ class Rerates:
     def __init__(self, uri: str | Path) -> None:
         self.uri = str(uri)
         self._folder = Path(self.uri) if "://" not in self.uri else None
-        self._table: DeltaTable | None = None
-        try:
-            if self._folder is None or (self._folder / "_delta_log").is_dir():
-                self._table = DeltaTable(self.uri)
-        except TableNotFoundError:
-            self._table = None
+        self._table = open_table(self.uri)
         self._turn = 0 if self._table is None else self._table.transaction_version(APP_ID) or 0
 
     def dataset(self) -> pa.Table | object:

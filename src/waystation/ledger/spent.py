@@ -14,6 +14,7 @@ import msgspec
 
 from waystation.ledger.layout import journal_directories
 from waystation.ledger.queries import open_usage
+from waystation.ledger.spending import Spent
 
 _SQL = """
 SELECT principal_id, principal_name, groups, cost_center, tool, requested_model, decision,
@@ -24,22 +25,6 @@ FROM requests
 WHERE cost_nano > 0 AND ended_at < to_timestamp(?) AND started_at >= to_timestamp(?) {more}
 GROUP BY ALL
 """
-
-
-class Spent(msgspec.Struct, frozen=True):
-    """One line. Amounts in nano-dollars, since the periods began."""
-
-    principal_id: str
-    principal_name: str
-    groups: list[str]
-    cost_center: str
-    tool: str
-    requested_model: str
-    decision: str
-    """The policy's rule, which names the model."""
-    day: int
-    week: int
-    month: int
 
 
 def main(arguments: list[str] | None = None) -> int:
