@@ -11,9 +11,16 @@ from __future__ import annotations
 import os
 import sys
 
-from way import files, jsonc
+from way import files
 from way.tools.arguments import has_option
-from way.tools.projects import dotenv_findings, folders_up, json_findings, read_text, table
+from way.tools.projects import (
+    dotenv_findings,
+    extensions_in,
+    folders_up,
+    json_findings,
+    setting_in,
+    table,
+)
 from way.tools.tool import Finding, Launch, Tool
 
 TYPE_CHECKING = False
@@ -108,19 +115,11 @@ def _is_settled(env: dict[str, str]) -> bool:
 
 
 def _kind_in(path: str) -> str:
-    return _text_at(path, _KIND)
+    return setting_in(path, *_KIND)
 
 
 def _saved_model(env: dict[str, str]) -> str:
-    return _text_at(os.path.join(_home(env), "settings.json"), ("model", "name"))
-
-
-def _text_at(path: str, keys: tuple[str, ...]) -> str:
-    try:
-        found = jsonc.get(read_text(path) or "{}", keys)
-    except ValueError:
-        return ""
-    return found if isinstance(found, str) else ""
+    return setting_in(os.path.join(_home(env), "settings.json"), "model", "name")
 
 
 def _look(settings: dict[str, Any]) -> Iterator[str]:
@@ -130,10 +129,4 @@ def _look(settings: dict[str, Any]) -> Iterator[str]:
             yield f"asks for the sign-in {auth[name]!r}, which does not go through the gateway"
     if auth.get("useExternal"):
         yield "asks for a sign-in of its own"
-    servers = sorted(table(settings.get("mcpServers")))
-    if servers:
-        yield f"brings MCP servers of its own ({', '.join(servers)})"
-    if settings.get("hooks"):
-        yield "runs commands of the project's as hooks"
-    if table(settings.get("telemetry")).get("otlpEndpoint"):
-        yield "sends telemetry to an address of its own"
+    yield from extensions_in(settings)

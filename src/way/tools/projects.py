@@ -72,6 +72,26 @@ def dotenv_findings(folder: str, names: Sequence[str], variables: Sequence[str])
     return findings
 
 
+def setting_in(path: str, *keys: str) -> str:
+    """A text in a JSON settings file; "" where there is no such file, no such text, or no JSON."""
+    try:
+        found = jsonc.get(read_text(path) or "{}", keys)
+    except ValueError:
+        return ""
+    return found if isinstance(found, str) else ""
+
+
+def extensions_in(settings: dict[str, Any]) -> Iterator[str]:
+    """What settings of Gemini CLI and its kin bring along beside a sign-in."""
+    servers = sorted(table(settings.get("mcpServers")))
+    if servers:
+        yield f"brings MCP servers of its own ({', '.join(servers)})"
+    if settings.get("hooks"):
+        yield "runs commands of the project's as hooks"
+    if table(settings.get("telemetry")).get("otlpEndpoint"):
+        yield "sends telemetry to an address of its own"
+
+
 def table(value: object) -> dict[str, Any]:
     """The value if it is an object, else an empty one."""
     return value if isinstance(value, dict) else {}

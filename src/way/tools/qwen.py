@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import os
 
-from way import jsonc
 from way.tools.arguments import has_option
-from way.tools.projects import dotenv_findings, json_findings, read_text, table
+from way.tools.projects import dotenv_findings, extensions_in, json_findings, setting_in, table
 from way.tools.tool import Finding, Launch, Tool
 
 TYPE_CHECKING = False
@@ -51,12 +50,7 @@ TOOL = Qwen()
 
 
 def _saved_model() -> str:
-    path = os.path.join(os.path.expanduser("~"), ".qwen", "settings.json")
-    try:
-        found = jsonc.get(read_text(path) or "{}", ("model", "name"))
-    except ValueError:
-        return ""
-    return found if isinstance(found, str) else ""
+    return setting_in(os.path.join(os.path.expanduser("~"), ".qwen", "settings.json"), "model", "name")
 
 
 def _look(settings: dict[str, Any]) -> Iterator[str]:
@@ -67,10 +61,4 @@ def _look(settings: dict[str, Any]) -> Iterator[str]:
         yield "sends Qwen Code to another address; way overrides it, plain qwen does not"
     if settings.get("modelProviders"):
         yield "brings model providers of its own"
-    servers = sorted(table(settings.get("mcpServers")))
-    if servers:
-        yield f"brings MCP servers of its own ({', '.join(servers)})"
-    if settings.get("hooks"):
-        yield "runs commands of the project's as hooks"
-    if table(settings.get("telemetry")).get("otlpEndpoint"):
-        yield "sends telemetry to an address of its own"
+    yield from extensions_in(settings)
