@@ -232,7 +232,8 @@ class Exchange:
         self.route_header = dispatch.route_header
         self.spoken = endpoint.wire
         assert self.tries is not None
-        self.tries.begin(route, relay.now())
+        self.last_read = now = relay.now()
+        self.tries.begin(route, now)
         self.reason = self.tries.reason
         self.attempt += 1
         self.attempt_id = f"{self.request_id}.{self.attempt}"
@@ -241,7 +242,6 @@ class Exchange:
         self._reply = None
         self.unsent = False
         self.upstream_id = self.content_encoding = b""
-        self.last_read = relay.now()
         relay.active.add(self)
         relay.recorder.begin_later(self.attempt_id, self.started_us, self.begin_record)
         sent = dispatch.sign(self, body) if dispatch.signed else dispatch.head + b"%d\r\n\r\n" % len(body)

@@ -15,6 +15,7 @@ from waystation.model import Wire
 from waystation.policy import Endpoint
 from waystation.relay.core import Credential
 from waystation.relay.downstream import Header
+from waystation.relay.foreign import ANTHROPIC_VERSION
 from waystation.relay.pool import Origin, UpstreamPools
 from waystation.relay.upstream import Lost
 from waystation.wire import BadBody, decode_body
@@ -76,7 +77,7 @@ def _head(endpoint: Endpoint, target: bytes, credential: Credential, now: float)
         (b"user-agent", b"waystation/" + __version__.encode()),
     ]
     if endpoint.wire is Wire.MESSAGES and b"anthropic-version" not in dict(endpoint.headers):
-        headers.append((b"anthropic-version", b"2023-06-01"))
+        headers.append(ANTHROPIC_VERSION)
     headers += endpoint.headers
     if isinstance(credential, tuple):
         headers.append(credential)

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from waystation.relay.exchange import Exchange
 
 _log = logging.getLogger("waystation.relay")
-VERSION = b"anthropic-version: 2023-06-01\r\n"
+ANTHROPIC_VERSION = (b"anthropic-version", b"2023-06-01")
+VERSION = b"%b: %b\r\n" % ANTHROPIC_VERSION
 _AGENT = b"user-agent: waystation/" + __version__.encode() + b"\r\n"
 _EVENTS = {Wire.CONVERSE: b"application/vnd.amazon.eventstream"}
 _BACK_EXACT = frozenset((b"retry-after", b"retry-after-ms", b"x-should-retry"))

@@ -153,6 +153,8 @@ class RequestHead:
         it is called: only names on the allow-list do (S13: our token is never passed on)."""
 
 
+_UNBUFFERED = [(b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
+"""nginx in front of us must not collect the stream (E17)."""
 _KEEP, _DROP, _ID, _ENCODING, _CACHING = range(5)
 _returns: dict[bytes, int] = {}
 
@@ -207,8 +209,7 @@ def inbound(
         kept.append((id_header, request_id))
     kept.append((b"x-waystation-request-id", request_id))
     if stream:
-        kept.append((b"cache-control", b"no-cache"))
-        kept.append((b"x-accel-buffering", b"no"))  # nginx in front of us must not collect the stream (E17)
+        kept += _UNBUFFERED
     return kept, provider_id
 
 
@@ -217,7 +218,6 @@ _ID_HEADERS = {
     Surface.OPENAI: b"x-request-id",
     Surface.GEMINI: b"x-request-id",
 }
-_UNBUFFERED = [(b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
 
 
 def id_header(surface: Surface) -> bytes:

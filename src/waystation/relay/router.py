@@ -49,8 +49,8 @@ class Router:
             return Choice(routes, "only")
         return self._chooser.choose(routes, rules, model=model, session=session, now=self._now())
 
-    def begin(self, route: Route) -> None:
-        self.health.of(route).begin(self._now())
+    def begin(self, route: Route, now: float) -> None:
+        self.health.of(route).begin(now)
 
     def end(
         self,

@@ -99,7 +99,7 @@ class Tries:
         self.made += 1
         self.under_way = route
         self._began = now
-        self._router.begin(route)
+        self._router.begin(route, now)
 
     def end(
         self, outcome: Outcome, status: int, error: str, first_content: float | None, retry_after: int | None
