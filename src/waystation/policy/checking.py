@@ -7,12 +7,14 @@ from urllib.parse import urlsplit
 
 from waystation.model import AuthScheme, Operation
 from waystation.policy.billing import LISTS
-from waystation.policy.document import ChoiceSpec, ModelSpec, Policy, PriceSpec, ProviderSpec
+from waystation.policy.document import ModelSpec, Policy, ProviderSpec
 from waystation.policy.errors import Path, looks_like_secret
 from waystation.policy.kinds import KINDS, ProviderKind, path_key, region_of
 from waystation.policy.limit_checking import check_limits
 from waystation.policy.names import compile_pattern, did_you_mean, is_pattern
 from waystation.policy.nodes import Node
+from waystation.policy.price_specs import PriceSpec
+from waystation.policy.route_specs import ChoiceSpec
 
 EVERYONE = "everyone"
 """The group that every signed-in person and service account is in."""

@@ -18,14 +18,16 @@ from waystation.model.billing import BillingTerms, PriceFactor
 from waystation.policy.billing import factors_of, terms_of
 from waystation.policy.checking import named_models, prices_of
 from waystation.policy.compiled import CompiledModel, entry_of
-from waystation.policy.document import Amounts, ChoiceSpec, ModelSpec, Policy, PriceSpec
+from waystation.policy.document import ModelSpec, Policy
 from waystation.policy.errors import Path, PolicyError, PolicyErrors
 from waystation.policy.known import NOTHING_LISTED, Catalogue, Known, Prices
 from waystation.policy.limit_rules import Rules, compile_budget, compile_limit
 from waystation.policy.load import PolicyDocument
 from waystation.policy.names import by_precision, compile_pattern, did_you_mean, is_pattern
 from waystation.policy.plan import Plan
+from waystation.policy.price_specs import Amounts, PriceSpec
 from waystation.policy.providers import Translatable, compile_provider
+from waystation.policy.route_specs import ChoiceSpec
 from waystation.policy.smart import Line
 
 

@@ -4,8 +4,6 @@ These structs are the one source of the reader's checks, of the published JSON S
 page. A field's `description` is written for the person who edits the document.
 """
 
-import datetime
-from decimal import Decimal
 from typing import Annotated, Literal, get_args
 
 import msgspec
@@ -14,70 +12,11 @@ from msgspec import Meta
 from waystation.model import Wire
 from waystation.policy.billing import BillingSpec
 from waystation.policy.kinds import KINDS, PATH_KEYS
-from waystation.policy.limit_specs import BudgetSpec, LimitName, LimitSpec, SpendingSpec
+from waystation.policy.limit_specs import BudgetSpec, LimitSpec, SpendingSpec
+from waystation.policy.price_specs import PriceSpec
+from waystation.policy.route_specs import ChoiceSpec, RouteSpec, RoutingSpec
 from waystation.policy.sign_in import SignInSpec
-
-ProviderId = Annotated[
-    str,
-    Meta(
-        pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$",
-        extra={"expected": "a short name of lower-case letters, digits, `.`, `_` and `-`"},
-    ),
-]
-ModelName = Annotated[
-    str,
-    Meta(pattern=r"^[^\s\x00-\x1f]{1,200}$", extra={"expected": "a model name without spaces"}),
-]
-GroupName = Annotated[
-    str,
-    Meta(pattern=r"^[^\x00-\x1f]{1,200}$", extra={"expected": "a group name"}),
-]
-Member = Annotated[
-    str,
-    Meta(
-        pattern=r"^[^\s\x00-\x1f]{1,254}$", extra={"expected": "a mail address or a service account's name"}
-    ),
-]
-Tool = Annotated[
-    str,
-    Meta(
-        pattern=r"^[a-z][a-z0-9-]*(/small)?$",
-        extra={"expected": "a tool such as `claude`, or `claude/small`"},
-    ),
-]
-_USD_SCHEMA = {"type": ["number", "string"], "format": None, "minimum": 0}
-UsdPerMillion = Annotated[
-    Decimal,
-    Meta(
-        extra_json_schema=_USD_SCHEMA,
-        extra={"decimals": 6, "expected": "US dollars per million tokens, e.g. `2.50`"},
-    ),
-]
-UsdPerThousand = Annotated[
-    Decimal,
-    Meta(
-        extra_json_schema=_USD_SCHEMA,
-        extra={"decimals": 9, "expected": "US dollars per 1,000 calls, e.g. `10`"},
-    ),
-]
-InputPrice = Annotated[
-    UsdPerMillion, Meta(description="Per million prompt tokens that no cache is involved in.")
-]
-OutputPrice = Annotated[UsdPerMillion, Meta(description="Per million generated tokens, reasoning included.")]
-CacheReadPrice = Annotated[
-    UsdPerMillion | None, Meta(description="Per million tokens read from a cache; unset: as `input`.")
-]
-CacheWritePrice = Annotated[
-    UsdPerMillion | None,
-    Meta(description="Per million tokens written to a cache (for 5 minutes); unset: as `input`."),
-]
-CacheWrite1hPrice = Annotated[
-    UsdPerMillion | None,
-    Meta(description="Per million tokens written to a cache for an hour; unset: as `cache_write`."),
-]
-WebSearchPrice = Annotated[
-    UsdPerThousand | None, Meta(description="Per 1,000 searches that the provider runs; unset: nothing.")
-]
+from waystation.policy.spec_names import GroupName, Member, ModelName, ShortName, Tool
 
 
 class TermsSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -187,186 +126,6 @@ class ProviderSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
             extra={"keys": PATH_KEYS},
         ),
     ] = {}
-
-
-class Amounts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Rates in US dollars."""
-
-    input: InputPrice
-    output: OutputPrice
-    cache_read: CacheReadPrice = None
-    cache_write: CacheWritePrice = None
-    cache_write_1h: CacheWrite1hPrice = None
-    web_search: WebSearchPrice = None
-
-
-class LongContextSpec(Amounts, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Rates for the whole request once its prompt is longer than `above`."""
-
-    above: Annotated[
-        Annotated[int, Meta(ge=0)],
-        Meta(
-            description="Prompt tokens (cached ones count) to be exceeded; for “from 200,000” write 199999."
-        ),
-    ]
-
-
-class PriceSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What a model costs, where it is not what the price data says. A price of zero is a price."""
-
-    input: InputPrice | None = None
-    output: OutputPrice | None = None
-    cache_read: CacheReadPrice = None
-    cache_write: CacheWritePrice = None
-    cache_write_1h: CacheWrite1hPrice = None
-    web_search: WebSearchPrice = None
-    long_context: Annotated[
-        tuple[LongContextSpec, ...],
-        Meta(description="Other rates for long prompts; they reprice the whole request."),
-    ] = ()
-    service_tiers: Annotated[
-        dict[str, Amounts],
-        Meta(description="Other rates by the service tier that the provider says it served."),
-    ] = {}
-    same_as: Annotated[
-        Annotated[
-            str,
-            Meta(
-                pattern=r"^[^/\s]+(/\S+)?$",
-                extra={"expected": "a provider of the price data, or `provider/model`"},
-            ),
-        ]
-        | None,
-        Meta(
-            description="Instead of rates: the price data's for this `provider/model` (or `provider`: same "
-            "model id). For deployments under names of your own."
-        ),
-    ] = None
-    effective: Annotated[
-        datetime.date | None, Meta(description="First day (UTC) that it holds, `YYYY-MM-DD`; unset: always.")
-    ] = None
-    source: Annotated[str, Meta(description="Where the figures come from: a price page, a contract.")] = ""
-    verified: Annotated[
-        datetime.date | None, Meta(description="Day that somebody last compared them with the source.")
-    ] = None
-
-
-class RouteSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One place that requests for a model can go."""
-
-    provider: Annotated[str, Meta(description="Which of `providers`.")]
-    model: Annotated[
-        ModelName | None,
-        Meta(
-            description="The provider's own model id (or deployment); unset: the name that was asked for. "
-            "`{model}` in it stands for that name."
-        ),
-    ] = None
-    weight: Annotated[
-        Annotated[int, Meta(ge=1, le=10_000)],
-        Meta(description="Share of requests among routes of the same priority."),
-    ] = 1
-    priority: Annotated[Annotated[int, Meta(ge=0, le=1_000)], Meta(description="Lower is tried first.")] = 0
-    max_in_flight: Annotated[
-        Annotated[int, Meta(ge=1)] | None,
-        Meta(
-            description="Requests under way to it at once, from one gateway process; more go to the others."
-        ),
-    ] = None
-
-
-class ChoiceSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One line of a smart route: which model, for which requests. All conditions that are set must hold."""
-
-    model: Annotated[
-        ModelName | Annotated[tuple[ModelName, ...], Meta(min_length=1)],
-        Meta(
-            description="A model of this policy; of several, the first that the person may use, or see `by`."
-        ),
-    ]
-    by: Annotated[
-        Literal["order", "latency"],
-        Meta(description="Of several models: in the order given, or the one that lately answered soonest."),
-    ] = "order"
-    side_call: Annotated[
-        tuple[Literal["title", "summary", "check"], ...],
-        Meta(
-            description="What coding tools ask beside their conversation: a title for it, a summary to go on from, "
-            "a small question with a one-word answer."
-        ),
-    ] = ()
-    prompt_over: Annotated[
-        Annotated[int, Meta(ge=0)] | None,
-        Meta(description="The prompt has more tokens than this (estimated)."),
-    ] = None
-    prompt_under: Annotated[
-        Annotated[int, Meta(ge=0)] | None,
-        Meta(description="The prompt has fewer tokens than this (estimated)."),
-    ] = None
-    images: Annotated[bool | None, Meta(description="There are images in it, or there are none.")] = None
-    tools: Annotated[
-        bool | None, Meta(description="The request declares tools for the model, or it declares none.")
-    ] = None
-    agents: Annotated[
-        tuple[Tool, ...], Meta(description="The coding tools that ask: `claude`, `codex`, …")
-    ] = ()
-    groups: Annotated[tuple[GroupName, ...], Meta(description="Groups, one of which the person is in.")] = ()
-
-
-class RoutingSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How requests are spread over a model's routes, and what happens when one of them fails."""
-
-    attempts: Annotated[
-        Annotated[int, Meta(ge=1, le=10)], Meta(description="Tries of one request, over all its routes.")
-    ] = 4
-    patience: Annotated[
-        Annotated[float, Meta(ge=0, le=300)],
-        Meta(
-            description="Seconds that a request may wait between its tries, all waits together. The tool waits "
-            "meanwhile, and has a time-out of its own."
-        ),
-    ] = 10.0
-    backoff: Annotated[
-        Annotated[float, Meta(gt=0, le=60)],
-        Meta(description="Seconds before a route that has just failed is tried again; doubled each time."),
-    ] = 0.3
-    failures: Annotated[
-        Annotated[int, Meta(ge=1)],
-        Meta(description="So many failed attempts within `window_seconds` take a route out of service…"),
-    ] = 5
-    failure_rate: Annotated[
-        Annotated[float, Meta(gt=0, le=1)], Meta(description="…if they are at least this share of all.")
-    ] = 0.5
-    window_seconds: Annotated[Annotated[float, Meta(gt=0, le=3600)], Meta(description="See `failures`.")] = (
-        30.0
-    )
-    open_seconds: Annotated[
-        Annotated[float, Meta(gt=0, le=300)],
-        Meta(
-            description="How long it stays out at first; then one request tries it. Doubled each time in a row, up "
-            "to five minutes."
-        ),
-    ] = 10.0
-    stall_seconds: Annotated[
-        Annotated[float, Meta(gt=0, le=600)],
-        Meta(
-            description="Silence before the first word of an answer after which the next route is tried, if there is "
-            "one. Models that think can be silent for a minute."
-        ),
-    ] = 60.0
-    slow_factor: Annotated[
-        Annotated[float, Meta(gt=1)],
-        Meta(
-            description="A route this many times slower to its first word than the fastest beside it goes last."
-        ),
-    ] = 4.0
-    affinity: Annotated[
-        Literal["session", "none"],
-        Meta(
-            description="Keep a session's requests on one route while it is healthy, for the provider's prompt "
-            "cache and its sealed reasoning."
-        ),
-    ] = "session"
 
 
 Translation = Literal["allow", "never"]
@@ -497,7 +256,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
     version: Annotated[Literal[1], Meta(description="Version of this format: `1`.")]
     providers: Annotated[
-        dict[ProviderId, ProviderSpec], Meta(description="Where models come from, by a name of your own.")
+        dict[ShortName, ProviderSpec], Meta(description="Where models come from, by a name of your own.")
     ] = {}
     models: Annotated[
         dict[ModelName, ModelSpec],
@@ -522,11 +281,11 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         RoutingSpec, Meta(description="How requests are spread over routes, and what happens when one fails.")
     ] = RoutingSpec()
     limits: Annotated[
-        dict[LimitName, LimitSpec],
+        dict[ShortName, LimitSpec],
         Meta(description="How much may be asked for in a time, or at once; each under a name of your own."),
     ] = {}
     budgets: Annotated[
-        dict[LimitName, BudgetSpec],
+        dict[ShortName, BudgetSpec],
         Meta(description="How much may be spent in a period; each under a name of your own."),
     ] = {}
     spending: Annotated[

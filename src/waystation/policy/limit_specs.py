@@ -14,13 +14,6 @@ Rate = Annotated[
         extra={"expected": "so many in so long a time, such as `60/1m`, `2000000/1h` or `500/1d`"},
     ),
 ]
-LimitName = Annotated[
-    str,
-    Meta(
-        pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$",
-        extra={"expected": "a short name of lower-case letters, digits, `.`, `_` and `-`"},
-    ),
-]
 Name = Annotated[str, Meta(pattern=r"^[^\x00-\x1f]{1,254}$", extra={"expected": "a name"})]
 Usd = Annotated[
     Decimal,
