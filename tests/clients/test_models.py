@@ -11,7 +11,9 @@ from tests.gateway import WAY, RunningGateway
 from tests.stage import eventually, fetch, ledger_rows, sign_in
 
 
-@pytest.mark.skip(reason="the list was not shown any more on 24 November; cause not found yet")
+@pytest.mark.skip(
+    reason="a known fault: on an idle machine Claude Code writes its own list over ours, see way/tools/claude.py"
+)
 def test_claude_code_offers_every_model_and_works_with_the_one_that_is_picked(
     laptop: Laptop, gateway: RunningGateway
 ) -> None:

@@ -6,8 +6,9 @@ process's environment but not `--settings`, and an empty string there switches a
 asked once at start and again at once after a 401; of two `--settings` only the last is read.
 
 Its `/model` offers what is in its cache of the gateway's models, if `CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY` is
-set. By itself it asks the gateway once, at a moment at which it has no key yet (the helper has just been started), and
-so never learns; and of an answer it would take only names that begin with `claude` or `anthropic`. We fill that cache.
+set. By itself it asks the gateway once, mostly before the helper has given it a key, and so learns nothing; of an
+answer it takes only names that begin with `claude` or `anthropic`. We fill that cache. Where the helper is quicker (an
+idle machine), Claude Code writes its own shorter list over ours, and other vendors' models are missing from it.
 """
 
 from __future__ import annotations
